@@ -1,0 +1,196 @@
+package ledger
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const hour = time.Hour
+
+func take(t *testing.T, l *Ledger, now time.Duration) {
+	t.Helper()
+	require.True(t, l.Take(now, 0))
+}
+
+func TestTokenComesBackAWindowAfterItsAnswer(t *testing.T) {
+	l := &Ledger{Limit: 2, Window: hour}
+	take(t, l, 0)
+	take(t, l, 0)
+	assert.False(t, l.Take(0, 0), "both are in flight")
+	assert.Equal(t, hour+Slack, l.Next(0, 0), "no sooner than if it were answered now")
+
+	l.Spend(10 * time.Second)
+	assert.Equal(t, 10*time.Second+hour+Slack, l.Next(11*time.Second, 0))
+	assert.Equal(t, 11*time.Second+hour+Slack, l.Next(11*time.Second, 1), "the other one is still in flight")
+	assert.False(t, l.Take(10*time.Second+hour+Slack-1, 0))
+	assert.True(t, l.Take(10*time.Second+hour+Slack, 0))
+}
+
+func TestReturnedTokenIsFreeAtOnce(t *testing.T) {
+	l := &Ledger{Limit: 1, Window: hour}
+	take(t, l, 0)
+	assert.False(t, l.Take(0, 0))
+	l.Return()
+	assert.True(t, l.Take(0, 0))
+	l.Return()
+	l.Return() // once too often
+	assert.Equal(t, 1, l.Left())
+	assert.True(t, l.Idle(0))
+}
+
+func TestAnswersOutOfOrder(t *testing.T) {
+	l := &Ledger{Limit: 3, Window: hour}
+	for range 3 {
+		take(t, l, 0)
+	}
+	l.Spend(60 * time.Second)
+	l.Spend(20 * time.Second)
+	l.Spend(40 * time.Second)
+	for i, at := range []time.Duration{20, 40, 60} {
+		assert.Equal(t, at*time.Second+hour+Slack, l.Next(time.Minute, i))
+	}
+	assert.Equal(t, 20*time.Second+hour+Slack, l.NextReturn(time.Minute))
+}
+
+func TestReserveIsLeft(t *testing.T) {
+	l := &Ledger{Limit: 5, Window: hour}
+	assert.True(t, l.Take(0, 3))
+	assert.True(t, l.Take(0, 3))
+	assert.False(t, l.Take(0, 3))
+	assert.True(t, l.Take(0, 2))
+	assert.Equal(t, 2, l.Left())
+	l.Spend(0)
+	assert.Equal(t, hour+Slack, l.Next(0, 2), "one return is enough to leave two")
+	assert.Greater(t, l.Next(0, 5), 1000*hour, "more than all is never free")
+}
+
+func TestCloseAndOpen(t *testing.T) {
+	l := &Ledger{Limit: 5, Window: hour}
+	l.Close(time.Minute)
+	l.Close(time.Second) // an earlier word does not open it
+	assert.Equal(t, 0, l.Lend())
+	assert.False(t, l.Take(time.Minute-1, 0))
+	assert.Equal(t, 0, l.Available(0))
+	assert.Equal(t, time.Minute, l.Next(0, 0))
+	assert.False(t, l.Idle(time.Second))
+	assert.True(t, l.Take(time.Minute, 0))
+	assert.Equal(t, 4, l.Available(time.Minute))
+}
+
+func TestLend(t *testing.T) {
+	l := &Ledger{Limit: 5, Window: hour}
+	take(t, l, 0)
+	assert.Equal(t, 4, l.Lend())
+	assert.Equal(t, 0, l.Lend())
+	assert.False(t, l.Take(0, 0), "all are lent")
+	l.Reclaim(3)
+	assert.Equal(t, 3, l.Left())
+	l.Guarded = true
+	assert.Equal(t, 0, l.Lend(), "the guard wants to see every one")
+}
+
+func TestSeed(t *testing.T) {
+	l := &Ledger{Limit: 10, Window: hour}
+	now := 3 * hour
+	times := []time.Duration{now - 10*time.Minute, now - 20*time.Minute, now - 10*time.Minute, now - 90*time.Minute, now - 3*hour}
+	l.Seed(now, times)
+	assert.Equal(t, 7, l.Available(now), "two at once and one before count, those older than the window do not")
+	l.Seed(now, times)
+	l.Seed(now, times[:3])
+	assert.Equal(t, 7, l.Available(now), "known times are not counted again")
+	l.Seed(now, []time.Duration{now - 20*time.Minute, now - 20*time.Minute})
+	assert.Equal(t, 6, l.Available(now), "the same moment twice is two requests")
+	assert.Equal(t, now-20*time.Minute+hour+Slack, l.NextReturn(now))
+	l.Limit, l.Guarded = 3, true
+	assert.Equal(t, 0, l.Available(now))
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	l := &Ledger{Limit: 50, Window: time.Minute}
+	now, most := time.Duration(0), 0
+	for range 100_000 {
+		now = l.Next(now, 0)
+		take(t, l, now)
+		l.Spend(now)
+		most = max(most, len(l.log))
+	}
+	assert.LessOrEqual(t, most, 300)
+	assert.Equal(t, now+time.Minute+Slack, l.Next(now, 49))
+	now += 10 * time.Minute
+	assert.True(t, l.Idle(now))
+	assert.True(t, l.Empty())
+}
+
+// TestNoWindowHoldsTooMany runs random traffic and counts, for every window that
+// begins at a request.
+func TestNoWindowHoldsTooMany(t *testing.T) {
+	for seed := range uint64(20) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		l := &Ledger{Limit: 1 + random.IntN(20), Window: hour}
+		var counted []time.Duration // when the server counted each
+		now := time.Duration(0)
+		for range 300 {
+			now = l.Next(now, 0)
+			arrives := now + time.Duration(random.Int64N(int64(10*time.Second)))
+			answered := arrives + time.Duration(random.Int64N(int64(10*time.Second)))
+			take(t, l, now)
+			l.Spend(answered)
+			counted = append(counted, arrives)
+			if random.IntN(10) == 0 {
+				now += time.Duration(random.Int64N(int64(2 * hour)))
+			}
+		}
+		for _, from := range counted {
+			n := 0
+			for _, at := range counted {
+				if at >= from && at < from+hour {
+					n++
+				}
+			}
+			require.LessOrEqual(t, n, l.Limit)
+		}
+	}
+}
+
+// TestGuard checks what the guard admits against the formula that it inverts, for
+// windows that begin anywhere.
+func TestGuard(t *testing.T) {
+	for seed := range uint64(10) {
+		random := rand.New(rand.NewPCG(seed, 2))
+		l := &Ledger{Limit: 2 + random.IntN(20), Window: hour, Guarded: true}
+		var counted []time.Duration
+		now := 2 * hour
+		start, paused := now, time.Duration(0)
+		for range 200 {
+			now = l.Next(now, 0)
+			for phase := time.Duration(0); phase < hour; phase += 7 * time.Second {
+				begin := (now-phase)/hour*hour + phase // where the window of that phase began
+				previous, current := 0, 0
+				for _, at := range counted {
+					switch {
+					case at >= begin:
+						current++
+					case at >= begin-hour:
+						previous++
+					}
+				}
+				overlap := 1 - float64(now-begin)/float64(hour)
+				require.Less(t, float64(previous)*overlap+float64(current), float64(l.Limit), "phase %s", phase)
+			}
+			take(t, l, now)
+			l.Spend(now + time.Second)
+			counted = append(counted, now+time.Duration(random.Int64N(int64(time.Second))))
+			if random.IntN(20) == 0 {
+				pause := time.Duration(random.Int64N(int64(2 * hour)))
+				now += pause
+				paused += pause
+			}
+		}
+		perHour := float64(len(counted)) / (now - start - paused).Hours()
+		assert.Greater(t, perHour, float64(l.Limit-1)*0.9, "limit %d: it still gets on", l.Limit)
+	}
+}
