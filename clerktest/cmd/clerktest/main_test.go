@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestCommand builds the program, starts it, calls it and interrupts it.
+func TestCommand(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("a process cannot send an interrupt to another one on Windows")
+	}
+	program := filepath.Join(t.TempDir(), "clerktest")
+	built, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput() //nolint:gosec // No outsider has a say in it.
+	require.NoError(t, err, string(built))
+
+	command := exec.CommandContext(t.Context(), program, "-addr", "127.0.0.1:0", "-window", "sliding-log", "-latency", "1ms", "-secret-key", "sk_test_command") //nolint:gosec // The same.
+	stdout, err := command.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, command.Start())
+	lines := bufio.NewScanner(stdout)
+	read := func() string {
+		require.True(t, lines.Scan(), "a line is missing")
+		return lines.Text()
+	}
+	url, key, org, admin := read(), read(), read(), read()
+	require.Regexp(t, `^http://127\.0\.0\.1:\d+$`, url)
+	require.Equal(t, "sk_test_command", key)
+	require.Regexp(t, `^org_`, org)
+	require.Regexp(t, `^user_`, admin)
+
+	body := `[{"email_address":"x@example.com","role":"org:member","inviter_user_id":"` + admin + `"}]`
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v1/organizations/"+org+"/invitations/bulk", strings.NewReader(body))
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+key)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, 200, resp.StatusCode, string(answer))
+	require.Contains(t, string(answer), `"total_count":1`)
+
+	require.NoError(t, command.Process.Signal(os.Interrupt))
+	require.False(t, lines.Scan(), "nothing else is printed")
+	require.NoError(t, command.Wait())
+}
+
+func TestArguments(t *testing.T) {
+	t.Parallel()
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out strings.Builder
+	require.NoError(t, run(done, []string{"-no-limits"}, &out, io.Discard))
+	require.Equal(t, 4, strings.Count(out.String(), "\n"))
+
+	for _, args := range [][]string{{"-window", "moon-phase"}, {"serve"}, {"-addr", "nowhere"}, {"-latency", "soon"}} {
+		require.Error(t, run(done, args, io.Discard, io.Discard), args)
+	}
+	require.ErrorIs(t, run(done, []string{"-help"}, io.Discard, io.Discard), flag.ErrHelp)
+}

@@ -1,0 +1,206 @@
+package clerktest
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// FaultKind is what goes wrong in a [Fault].
+type FaultKind int
+
+// The kinds of faults. "The work" is what the call asks for. A call that the
+// key or a rate limit refuses is answered with that refusal, where a fault
+// would have answered with a status; delays, resets and truncation strike it
+// like any other.
+const (
+	// FaultStatus answers Status with an error of Clerk's shape. The work is not done.
+	FaultStatus FaultKind = iota
+	// FaultStatusAfter does the work and then answers like FaultStatus.
+	FaultStatusAfter
+	// FaultHTML answers Status with a page of HTML, as a proxy does. The work is not done.
+	FaultHTML
+	// FaultHTMLAfter does the work and then answers like FaultHTML.
+	FaultHTMLAfter
+	// FaultEmpty answers Status with an empty body. The work is not done.
+	FaultEmpty
+	// FaultEmptyAfter does the work and then answers like FaultEmpty.
+	FaultEmptyAfter
+	// FaultDelay does the work Delay later than it would have. It is done even
+	// if the client has given up by then.
+	FaultDelay
+	// FaultDelayAfter does the work and sends the answer Delay later.
+	FaultDelayAfter
+	// FaultResetBefore resets the connection. The work is not done.
+	FaultResetBefore
+	// FaultResetAfter does the work and resets the connection instead of answering.
+	FaultResetAfter
+	// FaultTruncate does the work and breaks the connection in the middle of the
+	// body, of which the full length was announced: reading it ends with
+	// [io.ErrUnexpectedEOF].
+	FaultTruncate
+	// FaultRefuse refuses the connection, so that the request never leaves. It
+	// does not count as a call. Only the in-memory transport can do that; over
+	// a socket, where the request has arrived by then, it is FaultResetBefore.
+	FaultRefuse
+)
+
+var faultNames = [...]string{
+	FaultStatus:      "status",
+	FaultStatusAfter: "status-after",
+	FaultHTML:        "html",
+	FaultHTMLAfter:   "html-after",
+	FaultEmpty:       "empty",
+	FaultEmptyAfter:  "empty-after",
+	FaultDelay:       "delay",
+	FaultDelayAfter:  "delay-after",
+	FaultResetBefore: "reset-before",
+	FaultResetAfter:  "reset-after",
+	FaultTruncate:    "truncate",
+	FaultRefuse:      "refuse",
+}
+
+// String returns the name of the kind, such as "reset-after".
+func (k FaultKind) String() string {
+	if k < 0 || int(k) >= len(faultNames) {
+		return "unknown"
+	}
+	return faultNames[k]
+}
+
+// Fault is trouble to be made for some calls: those of Operation that satisfy
+// every one of Calls, Probability and While that is set. With none set it
+// strikes every call.
+type Fault struct {
+	Operation Operation // OpAny, the zero value, for all
+
+	// Calls are the numbers of the calls to strike, where 1 is the first call
+	// of the Operation after the fault was injected.
+	Calls []int
+	// Probability, from 0 to 1, strikes calls at random. Zero does not mean
+	// never but that chance has no say.
+	Probability float64
+	// While strikes the calls made at a time for which it is true: an outage.
+	// It may be called by several goroutines at once.
+	While func(now time.Time) bool
+
+	Kind FaultKind
+	// Status is the HTTP status of the kinds that answer with one. If it is
+	// zero, it is 500, or 502 for HTML, or 200 for an empty body.
+	Status int
+	// Code is the error code of FaultStatus. If it is empty, it is the one Clerk
+	// uses for the status.
+	Code string
+	// RetryAfter, in seconds, is sent as a header if it is positive.
+	RetryAfter int
+	// Delay is the extra time of FaultDelay and FaultDelayAfter.
+	Delay time.Duration
+}
+
+// injected is a fault with its memory.
+type injected struct {
+	fault Fault
+	seen  int // calls of the operation so far; guarded by faults.mu
+}
+
+type faults struct {
+	mu  sync.Mutex
+	all []*injected // copied when changed
+}
+
+// Inject makes trouble from now on, until the function it returns is called,
+// which may be done more than once. Where several faults would strike a call,
+// the one injected first does, alone. Calls are numbered, and While is asked,
+// as they leave the client (in memory) or arrive (over a socket).
+func (s *Server) Inject(f Fault) (remove func()) {
+	f.Calls = slices.Clone(f.Calls)
+	added := &injected{fault: f}
+	s.faults.change(func(all []*injected) []*injected { return append(all, added) })
+	return func() {
+		s.faults.change(func(all []*injected) []*injected {
+			return slices.DeleteFunc(all, func(i *injected) bool { return i == added })
+		})
+	}
+}
+
+func (f *faults) change(edit func([]*injected) []*injected) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all = edit(slices.Clone(f.all))
+}
+
+// pick returns the fault that strikes a call of op, or nil.
+func (f *faults) pick(op Operation, now time.Time, r *randomness) *Fault {
+	f.mu.Lock()
+	all := f.all
+	numbers := make([]int, len(all))
+	for i, in := range all {
+		if in.fault.Operation == OpAny || in.fault.Operation == op {
+			in.seen++
+			numbers[i] = in.seen
+		}
+	}
+	f.mu.Unlock()
+
+	// While is the caller's code: it runs without a lock.
+	for i, in := range all {
+		if numbers[i] > 0 && in.fault.strikes(numbers[i], now, r) {
+			return &in.fault
+		}
+	}
+	return nil
+}
+
+func (f *Fault) strikes(number int, now time.Time, r *randomness) bool {
+	if len(f.Calls) > 0 && !slices.Contains(f.Calls, number) {
+		return false
+	}
+	if f.While != nil && !f.While(now) {
+		return false
+	}
+	return f.Probability <= 0 || r.chance(f.Probability)
+}
+
+// is tells whether a fault, which may be nil, is of one of the kinds.
+func (f *Fault) is(kinds ...FaultKind) bool {
+	return f != nil && slices.Contains(kinds, f.Kind)
+}
+
+// status is Status or what stands in for zero and for numbers HTTP does not have.
+func (f *Fault) status() int {
+	switch {
+	case f.Status >= 200 && f.Status <= 599:
+		return f.Status
+	case f.is(FaultHTML, FaultHTMLAfter):
+		return 502
+	case f.is(FaultEmpty, FaultEmptyAfter):
+		return 200
+	default:
+		return 500
+	}
+}
+
+// reply is what a fault of an answering kind answers.
+func (f *Fault) reply(s *Server) reply {
+	status := f.status()
+	var r reply
+	switch f.Kind {
+	case FaultHTML, FaultHTMLAfter:
+		page := fmt.Sprintf("<!DOCTYPE html>\n<html><head><title>%[1]d</title></head><body><h1>Error %[1]d</h1></body></html>\n", status)
+		r = s.newReply(status, "text/html; charset=UTF-8", []byte(page))
+	case FaultEmpty, FaultEmptyAfter:
+		r = s.newReply(status, "", nil)
+	default:
+		code := f.Code
+		if code == "" {
+			code = codeOf(status)
+		}
+		r = s.errorReply(newError(status, code, "injected fault", "A test asked for this failure."))
+	}
+	if f.RetryAfter > 0 {
+		r.header.Set("Retry-After", strconv.Itoa(f.RetryAfter))
+	}
+	return r
+}

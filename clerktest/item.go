@@ -1,0 +1,242 @@
+package clerktest
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/mail"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	defaultExpiry   = 30 * 24 * time.Hour
+	maxExpiryDays   = 365
+	maxMetadataSize = 8 << 10
+	maxBulkItems    = 10
+)
+
+// item is one person to be invited, as a call asks for it.
+type item struct {
+	err *apiError // the first thing wrong with its parameters, if any
+
+	email    string
+	folded   string
+	role     string
+	inviter  *string // id; nil if none
+	redirect string
+	notify   bool
+	validFor time.Duration
+	blocked  bool
+
+	publicMetadata, privateMetadata json.RawMessage
+}
+
+// parseBulk reads the body of a bulk call. The error concerns the call as a
+// whole; what is wrong with one item is noted there.
+func (s *Server) parseBulk(body []byte) ([]item, *apiError) {
+	if !validJSON(body) {
+		return nil, bodyInvalid()
+	}
+	var raw []json.RawMessage
+	if json.Unmarshal(body, &raw) != nil || raw == nil {
+		return nil, bodyMalformed("an array of invitations")
+	}
+	switch {
+	case len(raw) == 0:
+		return nil, missing("email_address")
+	case len(raw) > maxBulkItems:
+		return nil, newError(400, "bulk_size_exceeded", "too many invitations", "One call takes at most 10 invitations.")
+	}
+	items := make([]item, len(raw))
+	for i, r := range raw {
+		if r[0] != '{' {
+			return nil, bodyMalformed("an array of objects")
+		}
+		items[i] = s.parseItem(r)
+	}
+	return items, nil
+}
+
+// parseSingle reads the body of a call that creates one invitation.
+func (s *Server) parseSingle(body []byte) (item, *apiError) {
+	if !validJSON(body) {
+		return item{}, bodyInvalid()
+	}
+	body = bytes.TrimSpace(body)
+	if body[0] != '{' {
+		return item{}, bodyMalformed("an object")
+	}
+	return s.parseItem(body), nil
+}
+
+func validJSON(body []byte) bool { return utf8.Valid(body) && json.Valid(body) }
+
+// parseItem expects a valid JSON object.
+func (s *Server) parseItem(raw []byte) item {
+	f := readFields(raw)
+	it := item{
+		email:           f.text("email_address", true),
+		role:            f.text("role", true),
+		inviter:         f.optionalText("inviter_user_id"),
+		publicMetadata:  f.metadata("public_metadata"),
+		privateMetadata: f.metadata("private_metadata"),
+		redirect:        f.redirect("redirect_url"),
+		validFor:        f.days("expires_in_days"),
+		notify:          f.flag("notify", true),
+	}
+	f.checkUnknown()
+	it.folded = fold(it.email)
+	if f.err == nil && (!validAddress(it.email) || s.config.rejected != nil && s.config.rejected(it.email)) {
+		f.err = wrongFormat("email_address", "an e-mail address")
+	}
+	it.blocked = s.config.blocked != nil && s.config.blocked(it.email)
+	it.err = f.err
+	return it
+}
+
+// fields reads the parameters of an object one by one and remembers the first
+// thing that is wrong.
+type fields struct {
+	raw map[string]json.RawMessage
+	err *apiError
+}
+
+func readFields(object []byte) *fields {
+	f := &fields{}
+	if json.Unmarshal(object, &f.raw) != nil {
+		f.err = bodyInvalid()
+	}
+	return f
+}
+
+// take returns the value of a parameter, nil if it is absent or null, and
+// removes it, so that what remains in the end is unknown.
+func (f *fields) take(name string) json.RawMessage {
+	raw := f.raw[name]
+	delete(f.raw, name)
+	if string(raw) == "null" {
+		return nil
+	}
+	return raw
+}
+
+func (f *fields) fail(e *apiError) {
+	if f.err == nil {
+		f.err = e
+	}
+}
+
+func (f *fields) checkUnknown() {
+	first := ""
+	for name := range f.raw {
+		if first == "" || name < first {
+			first = name
+		}
+	}
+	if len(f.raw) > 0 {
+		f.fail(paramError("form_param_unknown", first, "This call has no parameter of that name."))
+	}
+}
+
+func (f *fields) text(name string, required bool) string {
+	text := f.optionalText(name)
+	if text != nil && *text != "" {
+		return *text
+	}
+	if required {
+		f.fail(missing(name))
+	}
+	return ""
+}
+
+func (f *fields) optionalText(name string) *string {
+	raw := f.take(name)
+	if raw == nil {
+		return nil
+	}
+	var text string
+	if json.Unmarshal(raw, &text) != nil {
+		f.fail(wrongType(name, "a string"))
+		return &text
+	}
+	return &text
+}
+
+func (f *fields) flag(name string, absent bool) bool {
+	raw := f.take(name)
+	if raw == nil {
+		return absent
+	}
+	value := absent
+	if json.Unmarshal(raw, &value) != nil {
+		f.fail(wrongType(name, "a boolean"))
+	}
+	return value
+}
+
+func (f *fields) days(name string) time.Duration {
+	raw := f.take(name)
+	if raw == nil {
+		return defaultExpiry
+	}
+	var days int
+	if json.Unmarshal(raw, &days) != nil {
+		f.fail(wrongType(name, "an integer"))
+	} else if days < 1 || days > maxExpiryDays {
+		f.fail(wrongValue(name, "between 1 and 365"))
+	}
+	return time.Duration(days) * 24 * time.Hour
+}
+
+// metadata is kept as it came, so that large integers stay exact.
+func (f *fields) metadata(name string) json.RawMessage {
+	raw := f.take(name)
+	if raw == nil {
+		return emptyObject
+	}
+	if raw[0] != '{' {
+		f.fail(wrongType(name, "an object"))
+		return emptyObject
+	}
+	var compact bytes.Buffer
+	if json.Compact(&compact, raw) != nil {
+		f.fail(bodyInvalid())
+		return emptyObject
+	}
+	if compact.Len() > maxMetadataSize {
+		f.fail(paramError("form_param_exceeds_allowed_size", name, name+" may hold 8 KB at most."))
+	}
+	return compact.Bytes()
+}
+
+func (f *fields) redirect(name string) string {
+	text := f.optionalText(name)
+	if text == nil {
+		return ""
+	}
+	u, err := url.Parse(*text)
+	absolute := err == nil && u.Scheme != "" && u.Host != ""
+	path := err == nil && u.Scheme == "" && strings.HasPrefix(*text, "/")
+	if !absolute && !path {
+		f.fail(wrongFormat(name, "a full URL or a path that starts with a slash"))
+	}
+	return *text
+}
+
+// validAddress accepts what net/mail calls a bare address, with a domain that
+// could be found by DNS and within the lengths of RFC 5321.
+func validAddress(email string) bool {
+	parsed, err := mail.ParseAddress(email)
+	if err != nil || parsed.Address != email || len(email) > 254 {
+		return false
+	}
+	at := strings.LastIndexByte(email, '@')
+	local, domain := email[:at], email[at+1:]
+	if len(local) > 64 || strings.Contains(domain, "..") {
+		return false
+	}
+	dot := strings.LastIndexByte(domain, '.')
+	return dot > 0 && dot < len(domain)-1 && domain[0] != '['
+}

@@ -1,0 +1,183 @@
+package clerktest
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// get answers OpGet.
+func (s *Server) get(v *visit) (any, *apiError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, inv, err := s.find(v, s.now())
+	if err != nil {
+		return nil, err
+	}
+	return s.invitationJSON(inv), nil
+}
+
+// find looks up the organization and the invitation of the path. The caller
+// holds s.mu.
+func (s *Server) find(v *visit, now time.Time) (*organization, *invitation, *apiError) {
+	o := s.state.organization(v.route.organization, now)
+	if o == nil {
+		return nil, nil, notFound("organization")
+	}
+	inv := s.state.invitations[v.route.invitation]
+	if inv == nil || inv.org != o {
+		return nil, nil, notFound("invitation")
+	}
+	return o, inv, nil
+}
+
+// revoke answers OpRevoke. Its body may be missing, empty or {}.
+func (s *Server) revoke(v *visit) (any, *apiError) {
+	requester, err := parseRevoke(v.body)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	o, inv, err := s.find(v, now)
+	if err != nil {
+		return nil, err
+	}
+	if requester != nil {
+		if r := s.inviterProblem(o, *requester); r != admitted {
+			return nil, userError(r)
+		}
+	}
+	if inv.status != statusPending {
+		return nil, notPending()
+	}
+	o.end(inv, statusRevoked, now)
+	return s.invitationJSON(inv), nil
+}
+
+func parseRevoke(body []byte) (requester *string, err *apiError) {
+	text := strings.TrimSpace(string(body))
+	if text == "" || text == "null" {
+		return nil, nil
+	}
+	if !validJSON(body) {
+		return nil, bodyInvalid()
+	}
+	if text[0] != '{' {
+		return nil, bodyMalformed("an object")
+	}
+	f := readFields(body)
+	requester = f.optionalText("requesting_user_id")
+	f.checkUnknown()
+	return requester, f.err
+}
+
+// getOrganization answers OpOrganization, for an id or a slug.
+func (s *Server) getOrganization(v *visit) (any, *apiError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.state.organization(v.route.organization, s.now())
+	if o == nil {
+		if o = s.state.slugs[v.route.organization]; o == nil {
+			return nil, notFound("organization")
+		}
+		o.expire(s.now())
+	}
+	wire := o.json()
+	wire.PendingInvitationsCount = new(o.pending)
+	if v.query.Get("include_members_count") == "true" {
+		wire.MembersCount = new(len(o.members))
+	}
+	return wire, nil
+}
+
+// memberFilter is what the query of OpMemberships says about members. An empty
+// list means anybody.
+type memberFilter struct {
+	addresses, users, roles []string
+	part                    []string // of the address
+}
+
+func parseMemberFilter(q url.Values) (memberFilter, *apiError) {
+	for _, name := range []string{"email_address", "user_id", "role"} {
+		if len(q[name]) > maxFilter {
+			return memberFilter{}, paramError("form_param_array_size_exceeded", name, name+" may be given 100 times at most.")
+		}
+	}
+	f := memberFilter{users: q["user_id"], roles: q["role"]}
+	for _, email := range q["email_address"] {
+		f.addresses = append(f.addresses, fold(email))
+	}
+	for _, name := range []string{"query", "email_address_query"} {
+		if part := q.Get(name); part != "" {
+			f.part = append(f.part, fold(part))
+		}
+	}
+	return f, nil
+}
+
+// candidates narrows the members down by address, for which there is an index,
+// and returns them in a slice of their own.
+func (f memberFilter) candidates(o *organization) []*member {
+	if len(f.addresses) == 0 {
+		return slices.Clone(o.members)
+	}
+	var found []*member
+	for _, email := range f.addresses {
+		if m := o.memberByAddress[email]; m != nil && !slices.Contains(found, m) {
+			found = append(found, m)
+		}
+	}
+	return found
+}
+
+func (f memberFilter) match(m *member) bool {
+	if len(f.users) > 0 && !slices.Contains(f.users, m.user.id) {
+		return false
+	}
+	if len(f.roles) > 0 && !slices.Contains(f.roles, m.role) {
+		return false
+	}
+	for _, part := range f.part {
+		if !strings.Contains(fold(m.user.email), part) && !strings.Contains(fold(m.user.id), part) {
+			return false
+		}
+	}
+	return true
+}
+
+// memberships answers OpMemberships. The newest come first unless order_by says
+// otherwise; filters Clerk has and this server has not are ignored.
+func (s *Server) memberships(v *visit) (any, *apiError) {
+	p, err := parsePage(v.query)
+	if err != nil {
+		return nil, err
+	}
+	filter, err := parseMemberFilter(v.query)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.state.organization(v.route.organization, s.now())
+	if o == nil {
+		return nil, notFound("organization")
+	}
+	found := filter.candidates(o)
+	slices.SortFunc(found, func(a, b *member) int {
+		byEmail := 0
+		if p.byEmail {
+			byEmail = cmp.Compare(fold(a.user.email), fold(b.user.email))
+		}
+		return cmp.Or(byEmail, cmp.Compare(a.sequence, b.sequence))
+	})
+	wanted, total := pick(p, found, filter.match)
+	data := make([]membershipJSON, len(wanted))
+	for i, m := range wanted {
+		data[i] = s.membershipJSON(m)
+	}
+	return listJSON[membershipJSON]{data, total}, nil
+}

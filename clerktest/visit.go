@@ -1,0 +1,215 @@
+package clerktest
+
+import (
+	"crypto/subtle"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Call is what the server remembers of one request.
+type Call struct {
+	Time      time.Time // of arrival
+	Operation Operation // OpAny if the path or the method is unknown
+	Method    string
+	Path      string // as it was sent, without the query
+	Status    int    // 0 if no answer was sent, or not yet
+	Invited   int    // how many invitations it created
+	Refused   bool   // whether a rate limit refused it
+}
+
+// visit is one request on its way through the server. Both transports take it
+// through the same steps: arrive, delayBefore, work, delayAfter.
+type visit struct {
+	s      *Server
+	method string
+	path   string
+	query  url.Values
+	header http.Header
+	body   []byte
+	route  route
+	fault  *Fault // nil if nothing goes wrong
+
+	call    int       // its index in the ledger
+	refusal *apiError // of the key, of a quota or of the path
+	reply   reply
+}
+
+// reply is an answer, or what is left of it.
+type reply struct {
+	status    int
+	header    http.Header
+	body      []byte
+	reset     bool // the connection ends instead
+	truncated bool // the connection ends in the middle of the body
+}
+
+// maxBody is far more than ten invitations with all their metadata need.
+const maxBody = 1 << 20
+
+func (s *Server) newVisit(r *http.Request) *visit {
+	v := &visit{
+		s:      s,
+		method: r.Method,
+		path:   r.URL.Path,
+		query:  r.URL.Query(),
+		header: r.Header,
+		route:  resolve(r.Method, r.URL.EscapedPath()),
+	}
+	v.fault = s.faults.pick(v.route.op, s.now(), s.random)
+	return v
+}
+
+// arrive is the moment that counts against the quotas.
+func (v *visit) arrive() {
+	s := v.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	v.call = len(s.calls)
+	s.calls = append(s.calls, Call{Time: now, Operation: v.route.op, Method: v.method, Path: v.path})
+	s.counts[v.route.op]++
+
+	if v.refusal = s.authenticate(v.header); v.refusal != nil {
+		return
+	}
+	if v.refusal = s.admit(v.route.op, now); v.refusal != nil {
+		s.calls[v.call].Refused = true
+		s.rateLimited++
+		return
+	}
+	v.refusal = v.misdirected()
+}
+
+func (s *Server) authenticate(h http.Header) *apiError {
+	scheme, key, found := strings.Cut(h.Get("Authorization"), " ")
+	if !found || !strings.EqualFold(scheme, "Bearer") || key == "" {
+		return newError(http.StatusUnauthorized, "authorization_header_format_invalid", "unreadable Authorization header",
+			"The Authorization header has to be the word Bearer, a space and the secret key.")
+	}
+	if subtle.ConstantTimeCompare([]byte(key), []byte(s.key)) != 1 {
+		return newError(http.StatusUnauthorized, "clerk_key_invalid", "unknown secret key", "No instance has this secret key.")
+	}
+	return nil
+}
+
+// misdirected refuses what no operation can answer.
+func (v *visit) misdirected() *apiError {
+	switch {
+	case v.route.op == OpAny && v.route.allow != "":
+		e := newError(http.StatusMethodNotAllowed, "bad_request", "wrong method", "This path does not accept "+v.method+".")
+		e.header = http.Header{"Allow": {v.route.allow}}
+		return e
+	case v.route.op == OpAny:
+		return notFound("path")
+	case len(v.body) > maxBody:
+		return newError(http.StatusRequestEntityTooLarge, "request_body_too_large", "body too large", "The body may hold 1 MiB at most.")
+	case len(v.body) > 0 && !jsonContent(v.header.Get("Content-Type")):
+		return newError(http.StatusUnsupportedMediaType, "unsupported_content_type", "unsupported content type",
+			"The Content-Type has to be application/json.")
+	}
+	return nil
+}
+
+// jsonContent accepts a missing type too: the body will tell.
+func jsonContent(contentType string) bool {
+	media, _, _ := strings.Cut(contentType, ";")
+	media = strings.TrimSpace(media)
+	return media == "" || strings.EqualFold(media, "application/json")
+}
+
+func (v *visit) delayBefore() time.Duration {
+	if v.fault.is(FaultDelay) {
+		return v.fault.Delay
+	}
+	return 0
+}
+
+func (v *visit) delayAfter() time.Duration {
+	if v.fault.is(FaultDelayAfter) {
+		return v.fault.Delay
+	}
+	return 0
+}
+
+// work does what the call asks for, unless something prevents it, and makes
+// the reply.
+func (v *visit) work() {
+	v.reply = v.answer()
+	switch {
+	case v.fault.is(FaultResetBefore, FaultResetAfter, FaultRefuse):
+		v.reply = reply{reset: true}
+	case v.fault.is(FaultTruncate):
+		v.reply.truncated = true
+	}
+	v.s.mu.Lock()
+	v.s.calls[v.call].Status = v.reply.status
+	v.s.mu.Unlock()
+}
+
+func (v *visit) answer() reply {
+	if v.refusal != nil {
+		return v.s.errorReply(v.refusal)
+	}
+	if v.fault.is(FaultResetBefore, FaultRefuse) {
+		return reply{}
+	}
+	if v.fault.is(FaultStatus, FaultHTML, FaultEmpty) {
+		return v.fault.reply(v.s)
+	}
+	result, err := v.operate()
+	switch {
+	case v.fault.is(FaultStatusAfter, FaultHTMLAfter, FaultEmptyAfter):
+		return v.fault.reply(v.s)
+	case err != nil:
+		return v.s.errorReply(err)
+	default:
+		return v.s.newReply(http.StatusOK, jsonType, encode(result))
+	}
+}
+
+func (v *visit) operate() (any, *apiError) {
+	switch v.route.op {
+	case OpBulk:
+		return v.s.bulk(v)
+	case OpCreate:
+		return v.s.create(v)
+	case OpList:
+		return v.s.list(v)
+	case OpGet:
+		return v.s.get(v)
+	case OpRevoke:
+		return v.s.revoke(v)
+	case OpListInstance:
+		return v.s.listInstance(v)
+	case OpMemberships:
+		return v.s.memberships(v)
+	default:
+		return v.s.getOrganization(v)
+	}
+}
+
+// jsonType has no charset: @clerk/backend compares the whole header.
+const jsonType = "application/json"
+
+func (s *Server) newReply(status int, contentType string, body []byte) reply {
+	h := http.Header{}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if contentType != "" {
+		h.Set("Content-Type", contentType)
+	}
+	h.Set("Clerk-Trace-Id", s.random.hex(32))
+	h.Set("Cf-Ray", s.random.hex(16)+"-TST")
+	return reply{status: status, header: h, body: body}
+}
+
+func (s *Server) errorReply(e *apiError) reply {
+	r := s.newReply(e.status, jsonType, nil)
+	maps.Copy(r.header, e.header)
+	r.body = encode(errorsJSON{Errors: []*apiError{e}, TraceID: r.header.Get("Clerk-Trace-Id")})
+	r.header.Set("Content-Length", strconv.Itoa(len(r.body)))
+	return r
+}
