@@ -1,0 +1,282 @@
+package jsonwire
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxDepth is how deep arrays and objects may nest, the limit of encoding/json.
+const maxDepth = 10000
+
+// A scanner goes through a document and checks its syntax. Each method moves past
+// what it is named after. If that is not there, it sets err and reports false.
+type scanner struct {
+	data   []byte
+	i      int  // the offset of the next byte
+	plain  bool // whether all of the last string stands for itself
+	spaced bool // whether there was white space between tokens
+	err    *DecodeError
+}
+
+func (s *scanner) fail(expected string) bool {
+	s.err = &DecodeError{Offset: s.i, Expected: expected}
+	return false
+}
+
+// at returns the byte at i. After the end that is 0, which is not valid anywhere,
+// so that hardly anything else has to know about the end.
+func (s *scanner) at(i int) byte {
+	if uint(i) < uint(len(s.data)) {
+		return s.data[i]
+	}
+	return 0
+}
+
+func (s *scanner) space() {
+	if uint(s.i) >= uint(len(s.data)) || s.data[s.i] <= ' ' { // hardly ever
+		s.skipSpace()
+	}
+}
+
+//go:noinline so that space can be inlined
+func (s *scanner) skipSpace() {
+	for c := s.at(s.i); c == ' ' || c == '\n' || c == '\r' || c == '\t'; c = s.at(s.i) {
+		s.spaced = true
+		s.i++
+	}
+}
+
+// end is the end of the document.
+func (s *scanner) end() bool {
+	s.space()
+	return s.i == len(s.data) || s.fail("nothing more")
+}
+
+// skip moves past any value, around which there are depth arrays and objects.
+func (s *scanner) skip(depth int) bool {
+	switch c := s.at(s.i); {
+	case c == '"':
+		return s.str()
+	case c == '{' || c == '[':
+		return s.skipMembers(c, depth+1)
+	case c == 't':
+		return s.literal("true")
+	case c == 'f':
+		return s.literal("false")
+	case c == 'n':
+		return s.literal("null")
+	case c == '-' || isDigit(c):
+		return s.number()
+	}
+	return s.fail("a value")
+}
+
+func (s *scanner) skipMembers(opening byte, depth int) bool {
+	for more := s.open(opening, depth); more; more = s.next(opening) {
+		if opening == '{' && !(s.str() && s.colon()) || !s.skip(depth) {
+			return false
+		}
+	}
+	return s.err == nil
+}
+
+// open moves to the first member of an array or object. If there is none, it moves
+// past the whole and reports false.
+func (s *scanner) open(opening byte, depth int) bool {
+	if s.at(s.i) != opening {
+		return s.fail(string(opening))
+	}
+	if depth > maxDepth {
+		return s.fail("less nesting")
+	}
+	s.i++
+	if s.space(); s.at(s.i) != opening+2 { // ASCII is kind: [\] and {|}
+		return true
+	}
+	s.i++
+	return false
+}
+
+// next moves from the end of a member to the next one. If there is none, it leaves
+// the array or object and reports false.
+func (s *scanner) next(opening byte) bool {
+	s.space()
+	switch s.at(s.i) {
+	case ',':
+		s.i++
+		s.space()
+		return true
+	case opening + 2:
+		s.i++
+		return false
+	}
+	return s.fail(", or " + string(opening+2))
+}
+
+func (s *scanner) colon() bool {
+	if s.space(); s.at(s.i) != ':' {
+		return s.fail(":")
+	}
+	s.i++
+	s.space()
+	return true
+}
+
+func (s *scanner) literal(want string) bool {
+	end := s.i + len(want)
+	if end > len(s.data) || string(s.data[s.i:end]) != want {
+		return s.fail(want)
+	}
+	s.i = end
+	return true
+}
+
+func (s *scanner) number() bool {
+	if s.at(s.i) == '-' {
+		s.i++
+	}
+	if s.at(s.i) == '0' {
+		s.i++
+	} else if !s.digits() {
+		return false
+	}
+	if s.at(s.i) == '.' {
+		if s.i++; !s.digits() {
+			return false
+		}
+	}
+	if s.at(s.i)|0x20 == 'e' {
+		if s.i++; s.at(s.i) == '+' || s.at(s.i) == '-' {
+			s.i++
+		}
+		return s.digits()
+	}
+	return true
+}
+
+func (s *scanner) digits() bool {
+	i := s.i
+	for isDigit(s.at(i)) {
+		i++
+	}
+	if i == s.i {
+		return s.fail("a number")
+	}
+	s.i = i
+	return true
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func (s *scanner) str() bool {
+	if s.at(s.i) != '"' {
+		return s.fail("a string")
+	}
+	plain := true
+	for i := s.i + 1; ; {
+		for ; i+8 <= len(s.data); i += 8 {
+			if mask := notPlain(s.data[i:]); mask != 0 {
+				i += bits.TrailingZeros64(mask) / 8
+				break
+			}
+		}
+		switch c := s.at(i); {
+		case c == '"':
+			s.i, s.plain = i+1, plain
+			return true
+		case c >= utf8.RuneSelf:
+			plain = false
+			i++
+		case c == '\\' && s.at(i+1) == 'u' && unicodeEscape(s.data[i:]) >= 0:
+			plain = false
+			i += 6
+		case c == '\\' && strings.IndexByte(escapes, s.at(i+1)) >= 0:
+			plain = false
+			i += 2
+		case c >= ' ' && c != '\\':
+			i++ // one of the last seven bytes of the document
+		default:
+			s.i = i
+			return s.fail("a valid string")
+		}
+	}
+}
+
+// A backslash and one of escapes stand for the byte of escaped in the same place.
+const (
+	escapes = `"\/bfnrt`
+	escaped = "\"\\/\b\f\n\r\t"
+)
+
+// unicodeEscape returns the value of the \uXXXX that b begins with, or -1.
+func unicodeEscape(b []byte) rune {
+	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
+		return -1
+	}
+	n, err := strconv.ParseUint(string(b[2:6]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(n)
+}
+
+// notPlain looks at the first eight bytes of b for one that is not a plain part of
+// a string: a quote, a backslash, a control character or not ASCII. If there is
+// any, the lowest bit it returns is the highest bit of the first.
+func notPlain(b []byte) uint64 {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x80 * ones
+	)
+	// A subtraction sets the highest bit of a byte that was smaller. It may borrow
+	// from the bytes above, but these do not matter any more.
+	w := binary.LittleEndian.Uint64(b)
+	quote := (w ^ '"'*ones) - ones
+	backslash := (w ^ '\\'*ones) - ones
+	control := w - ' '*ones
+	return (w | control | quote | backslash) & highs
+}
+
+// plainLen returns how many bytes of b come before the first that is not plain.
+func plainLen(b []byte) int {
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		if mask := notPlain(b[i:]); mask != 0 {
+			return i + bits.TrailingZeros64(mask)/8
+		}
+	}
+	var last [8]byte // ends in a control character
+	copy(last[:], b[i:])
+	return i + bits.TrailingZeros64(notPlain(last[:]))/8
+}
+
+// appendUnquoted appends what b stands for, a valid string without its quotes.
+// What is not valid Unicode becomes U+FFFD.
+func appendUnquoted(dst, b []byte) []byte {
+	for {
+		n := plainLen(b)
+		dst = append(dst, b[:n]...)
+		if b = b[n:]; len(b) == 0 {
+			return dst
+		}
+		var r rune
+		var size int
+		if b[0] != '\\' {
+			r, size = utf8.DecodeRune(b)
+		} else if b[1] != 'u' {
+			r, size = rune(escaped[strings.IndexByte(escapes, b[1])]), 2
+		} else if r, size = unicodeEscape(b), 6; utf16.IsSurrogate(r) {
+			// Half of a pair. Without the other half it stands for nothing.
+			if r = utf16.DecodeRune(r, unicodeEscape(b[6:])); r != unicode.ReplacementChar {
+				size = 12
+			}
+		}
+		dst = utf8.AppendRune(dst, r)
+		b = b[size:]
+	}
+}
