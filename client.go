@@ -1,0 +1,170 @@
+package clerkorg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Version is the version of this package, as it is told to the server.
+const Version = "0.1.0"
+
+// Defaults of a [Client].
+const (
+	DefaultBaseURL          = "https://api.clerk.com/v1"
+	DefaultAPIVersion       = "2026-05-12"
+	DefaultTimeout          = 30 * time.Second // of one request
+	DefaultMaxRetries       = 3
+	DefaultMaxRateLimitWait = 10 * time.Second
+)
+
+// Client calls Clerk's Backend API in the name of one secret key. It is safe for
+// concurrent use; a program needs one. Neither printing nor logging it shows the
+// key.
+type Client struct {
+	// Organizations has the calls.
+	Organizations *OrganizationsService
+
+	baseURL    string
+	apiVersion string
+	userAgent  string
+	http       *http.Client
+	logger     *slog.Logger
+	limiter    RateLimiter
+	quotas     map[string]Quota
+	reserve    map[string]int // tokens to leave to others, by quota
+	maxWait    time.Duration
+	maxRetries int
+
+	// authorize puts the secret key into a request. It is a function because no
+	// printer, encoder or logger can look into one.
+	authorize func(http.Header)
+
+	handle handler
+}
+
+var secretKeyShape = regexp.MustCompile(`^sk_(test|live)_[!-~]+$`)
+
+// NewClient returns a client for the secret key of an instance ("sk_test_…" or
+// "sk_live_…", from the API keys page of Clerk's dashboard). All options are
+// checked; the error tells everything that is wrong, and never repeats the key.
+//
+// Clients of one process with the same key share their quota, unless
+// [WithRateLimiter] says otherwise.
+func NewClient(secretKey string, opts ...Option) (*Client, error) {
+	c := &Client{
+		baseURL:    DefaultBaseURL,
+		apiVersion: DefaultAPIVersion,
+		userAgent:  "clerkorg-go/" + Version,
+		http:       &http.Client{},
+		quotas:     builtinQuotas(strings.HasPrefix(secretKey, "sk_live_")),
+		maxWait:    DefaultMaxRateLimitWait,
+		maxRetries: DefaultMaxRetries,
+	}
+	var faults []error
+	if !secretKeyShape.MatchString(secretKey) {
+		faults = append(faults, errors.New("clerkorg: the secret key must begin with sk_test_ or sk_live_ and hold printable ASCII without spaces"))
+	}
+	for i, opt := range opts {
+		if opt == nil {
+			faults = append(faults, fmt.Errorf("clerkorg: option %d is nil", i))
+		} else if err := opt(c); err != nil {
+			faults = append(faults, fmt.Errorf("clerkorg: %w", err))
+		}
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	c.http = prepareHTTPClient(c.http)
+	c.authorize = func(h http.Header) { h.Set("Authorization", "Bearer "+secretKey) }
+	if c.limiter == nil {
+		c.limiter = sharedLimiters.bucket(secretKey)
+	}
+	c.ready()
+	return c, nil
+}
+
+// ready puts together what depends on the fields of a client.
+func (c *Client) ready() {
+	c.handle = c.road()
+	c.Organizations = &OrganizationsService{client: c}
+}
+
+// NewClientFromEnv returns a client for the secret key in CLERK_SECRET_KEY. Where
+// CLERK_API_URL is set it is the base URL, as with [WithBaseURL]; options go
+// before the environment.
+func NewClientFromEnv(opts ...Option) (*Client, error) {
+	secretKey := os.Getenv("CLERK_SECRET_KEY")
+	if secretKey == "" {
+		return nil, errors.New("clerkorg: the environment variable CLERK_SECRET_KEY is not set")
+	}
+	if base := os.Getenv("CLERK_API_URL"); base != "" {
+		fromEnv := func(c *Client) error {
+			if err := WithBaseURL(base)(c); err != nil {
+				return fmt.Errorf("CLERK_API_URL: %w", err)
+			}
+			return nil
+		}
+		opts = append([]Option{fromEnv}, opts...)
+	}
+	return NewClient(secretKey, opts...)
+}
+
+// Quota tells what is left of one of the quotas ([QuotaBulk], [QuotaCreate],
+// [QuotaInstance]), and when the next token comes back. It sends nothing.
+func (c *Client) Quota(ctx context.Context, name string) (QuotaState, error) {
+	quota, ok := c.quotas[name]
+	if !ok {
+		return QuotaState{}, fmt.Errorf("clerkorg: there is no quota named %q", name)
+	}
+	return c.limiter.State(ctx, quota)
+}
+
+// String describes the client without its key.
+func (c *Client) String() string {
+	if c == nil {
+		return "clerkorg.Client(nil)"
+	}
+	return "clerkorg.Client(" + c.baseURL + ")"
+}
+
+// GoString is String: the fields of a client are nobody's business.
+func (c *Client) GoString() string { return c.String() }
+
+// LogValue describes the client to a logger.
+func (c *Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// MarshalText describes the client to an encoder.
+func (c *Client) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// prepareHTTPClient copies a client and makes the copy fit to carry a secret.
+func prepareHTTPClient(given *http.Client) *http.Client {
+	own := *given
+	// A redirect would take the secret along: its answer is handed back instead.
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if own.Timeout == 0 {
+		own.Timeout = DefaultTimeout
+	}
+	if own.Transport == nil {
+		own.Transport = defaultTransport()
+	}
+	return &own
+}
+
+// defaultTransport keeps more idle connections to the one host it talks to than
+// the two of net/http, so that a burst does not dial for every call.
+func defaultTransport() http.RoundTripper {
+	standard, ok := http.DefaultTransport.(*http.Transport)
+	if !ok { // replaced, by a test or a tracer: that is meant for us too
+		return http.DefaultTransport
+	}
+	own := standard.Clone()
+	own.MaxIdleConnsPerHost = 64
+	return own
+}

@@ -1,0 +1,259 @@
+package clerkorg
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/google/go-querystring/query"
+
+	"github.com/clerkorg/clerkorg-go/internal/jsonwire"
+)
+
+// OrderBy is the field by which a list is sorted, with "-" in front for
+// descending order.
+type OrderBy string
+
+// Orders of invitation lists.
+const (
+	OrderByNewest       OrderBy = "-created_at" // what the server does when nothing is said
+	OrderByOldest       OrderBy = "+created_at"
+	OrderByEmailAddress OrderBy = "+email_address"
+)
+
+// ListInvitationsParams filters the invitations of an organization. Zero values
+// are left out; a nil pointer asks for everything.
+type ListInvitationsParams struct {
+	// Status keeps invitations that are in one of these states.
+	Status []InvitationStatus `url:"status,omitempty"`
+
+	// EmailAddress keeps the invitations of this address.
+	EmailAddress string `url:"email_address,omitempty"`
+
+	// OrderBy is created_at or email_address, with "+" or "-" in front or without.
+	OrderBy OrderBy `url:"order_by,omitempty"`
+
+	// Limit is 1 to 500; zero leaves it to the server, which takes 10.
+	Limit int `url:"limit,omitempty"`
+
+	// Offset is how many to skip.
+	Offset int `url:"offset,omitempty"`
+}
+
+// ListInstanceInvitationsParams filters the invitations of all organizations.
+// Zero values are left out; a nil pointer asks for everything.
+type ListInstanceInvitationsParams struct {
+	// Query keeps invitations whose e-mail address holds this text.
+	Query string `url:"query,omitempty"`
+
+	// Status keeps invitations that are in one of these states.
+	Status []InvitationStatus `url:"status,omitempty"`
+
+	// OrderBy is created_at or email_address, with "+" or "-" in front or without.
+	OrderBy OrderBy `url:"order_by,omitempty"`
+
+	// Limit is 1 to 500; zero leaves it to the server, which takes 10.
+	Limit int `url:"limit,omitempty"`
+
+	// Offset is how many to skip.
+	Offset int `url:"offset,omitempty"`
+}
+
+// RevokeInvitationParams says in whose name an invitation is revoked.
+type RevokeInvitationParams struct {
+	// RequestingUserID is a user with administrator rights in the organization.
+	// It may be empty.
+	RequestingUserID string `json:"requesting_user_id,omitempty"`
+}
+
+// CreateInvitationBulk invites 1 to 10 people into an organization with a single
+// call, of which Clerk admits 50 an hour for a secret key. The invitations come
+// back in the order of params.
+//
+// All arguments are checked before anything is sent: a [*ValidationError] lists
+// every problem and spends no quota. With the quota spent the call waits for as
+// long as [WithMaxRateLimitWait] allows, or fails at once with a
+// [*RateLimitError] that says how long the wait would be.
+//
+// A call that the server refused is an [*APIError]; the server does not say
+// which of the invitations it was about, nor whether the others were created. An
+// error that matches [ErrOutcomeUnknown] means that the request left and nobody
+// knows whether it was carried out: list the invitations before sending again.
+//
+// Clerk: https://clerk.com/docs/reference/backend-api/tag/Organization-Invitations#operation/CreateOrganizationInvitationBulk
+// (POST /organizations/{organization_id}/invitations/bulk)
+func (s *OrganizationsService) CreateInvitationBulk(ctx context.Context, organizationID string, params []CreateInvitationParams) ([]OrganizationInvitation, error) {
+	var p problems
+	p.id("organization_id", organizationID)
+	if n := len(params); n < 1 || n > MaxBulkInvitations {
+		p.add(-1, "invitations", "must be 1 to %d, are %d", MaxBulkInvitations, n)
+	}
+	wire := p.invitations(params)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return send(ctx, s.client, &call{
+		method:   http.MethodPost,
+		template: "/organizations/{organization_id}/invitations/bulk",
+		ids:      [2]string{organizationID},
+		body:     wire,
+		quota:    s.client.quotas[QuotaBulk],
+	}, func(data []byte) ([]OrganizationInvitation, error) {
+		return decodeBulk(data, len(params))
+	})
+}
+
+// decodeBulk reads an answer to the bulk call: an object with a list in it or,
+// according to older descriptions, the bare list. An answer for another number of
+// people than were sent is none that says what was done.
+func decodeBulk(data []byte, want int) ([]OrganizationInvitation, error) {
+	var list InvitationList
+	target := any(&list)
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("[")) {
+		target = &list.Data
+	}
+	if err := jsonwire.Unmarshal(data, target); err != nil {
+		return nil, err
+	}
+	if len(list.Data) != want {
+		return nil, fmt.Errorf("the answer holds %d invitations, %d were sent", len(list.Data), want)
+	}
+	return list.Data, nil
+}
+
+// decodeInvitation reads an answer that is one invitation.
+func decodeInvitation(data []byte) (*OrganizationInvitation, error) {
+	invitation, err := decode[OrganizationInvitation](data)
+	if err == nil && invitation.ID == "" {
+		return nil, errors.New("the answer holds no invitation")
+	}
+	return invitation, err
+}
+
+// CreateInvitation invites one person into an organization. Clerk admits 250 of
+// these calls an hour, besides the 50 bulk calls. The arguments are checked, and
+// errors come back, as by [OrganizationsService.CreateInvitationBulk].
+//
+// Clerk: https://clerk.com/docs/reference/backend-api/tag/Organization-Invitations#operation/CreateOrganizationInvitation
+// (POST /organizations/{organization_id}/invitations)
+func (s *OrganizationsService) CreateInvitation(ctx context.Context, organizationID string, params CreateInvitationParams) (*OrganizationInvitation, error) {
+	var p problems
+	p.id("organization_id", organizationID)
+	wire := p.invitation(0, &params)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return send(ctx, s.client, &call{
+		method:   http.MethodPost,
+		template: "/organizations/{organization_id}/invitations",
+		ids:      [2]string{organizationID},
+		body:     wire,
+		quota:    s.client.quotas[QuotaCreate],
+	}, decodeInvitation)
+}
+
+// ListInvitations returns a page of an organization's invitations, newest first
+// unless params say otherwise. An unknown organization is [ErrNotFound].
+//
+// Clerk: https://clerk.com/docs/reference/backend-api/tag/Organization-Invitations#operation/ListOrganizationInvitations
+// (GET /organizations/{organization_id}/invitations)
+func (s *OrganizationsService) ListInvitations(ctx context.Context, organizationID string, params *ListInvitationsParams) (*InvitationList, error) {
+	var p problems
+	p.id("organization_id", organizationID)
+	if params != nil {
+		p.statuses(params.Status)
+		p.order(params.OrderBy, "created_at", "email_address")
+		p.page(params.Limit, params.Offset)
+	}
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return list[InvitationList](ctx, s.client, params, &call{
+		template: "/organizations/{organization_id}/invitations",
+		ids:      [2]string{organizationID},
+	})
+}
+
+// ListInstanceInvitations returns a page of the invitations of all organizations,
+// each with its PublicOrganizationData, newest first unless params say otherwise.
+//
+// Clerk: https://clerk.com/docs/reference/backend-api/tag/Organization-Invitations#operation/ListInstanceOrganizationInvitations
+// (GET /organization_invitations)
+func (s *OrganizationsService) ListInstanceInvitations(ctx context.Context, params *ListInstanceInvitationsParams) (*InvitationList, error) {
+	var p problems
+	if params != nil {
+		p.statuses(params.Status)
+		p.order(params.OrderBy, "created_at", "email_address")
+		p.page(params.Limit, params.Offset)
+	}
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return list[InvitationList](ctx, s.client, params, &call{template: "/organization_invitations"})
+}
+
+// GetInvitation returns one invitation. An unknown one is [ErrNotFound].
+//
+// Clerk: https://clerk.com/docs/reference/backend-api/tag/Organization-Invitations#operation/GetOrganizationInvitation
+// (GET /organizations/{organization_id}/invitations/{invitation_id})
+func (s *OrganizationsService) GetInvitation(ctx context.Context, organizationID, invitationID string) (*OrganizationInvitation, error) {
+	var p problems
+	p.id("organization_id", organizationID)
+	p.id("invitation_id", invitationID)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return send(ctx, s.client, &call{
+		method:   http.MethodGet,
+		template: "/organizations/{organization_id}/invitations/{invitation_id}",
+		ids:      [2]string{organizationID, invitationID},
+	}, decodeInvitation)
+}
+
+// RevokeInvitation revokes a pending invitation and returns it. One that is not
+// pending any more is an [*APIError] with [CodeInvitationNotPending]; an unknown
+// one is [ErrNotFound]. Params may be nil.
+//
+// Clerk: https://clerk.com/docs/reference/backend-api/tag/Organization-Invitations#operation/RevokeOrganizationInvitation
+// (POST /organizations/{organization_id}/invitations/{invitation_id}/revoke)
+func (s *OrganizationsService) RevokeInvitation(ctx context.Context, organizationID, invitationID string, params *RevokeInvitationParams) (*OrganizationInvitation, error) {
+	var p problems
+	p.id("organization_id", organizationID)
+	p.id("invitation_id", invitationID)
+	body := RevokeInvitationParams{}
+	if params != nil {
+		body = *params
+	}
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return send(ctx, s.client, &call{
+		method:   http.MethodPost,
+		template: "/organizations/{organization_id}/invitations/{invitation_id}/revoke",
+		ids:      [2]string{organizationID, invitationID},
+		body:     body,
+	}, decodeInvitation)
+}
+
+// list sends a call with a query, for a page of something. An answer without a
+// list in it is no empty page: nobody is to be invited because of it.
+func list[T any, P interface {
+	*T
+	isPage() bool
+}](ctx context.Context, c *Client, params any, list *call) (*T, error) {
+	values, err := query.Values(params) // of a nil pointer: none
+	if err != nil {
+		return nil, fmt.Errorf("clerkorg: query of %s: %w", list.template, err)
+	}
+	list.method = http.MethodGet
+	list.query = values.Encode()
+	return send(ctx, c, list, func(data []byte) (*T, error) {
+		value, err := decode[T](data)
+		if err == nil && !P(value).isPage() {
+			return nil, errors.New("the answer holds no list")
+		}
+		return value, err
+	})
+}

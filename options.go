@@ -1,0 +1,159 @@
+package clerkorg
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Option changes what a [Client] does. [NewClient] checks it.
+type Option func(*Client) error
+
+// WithBaseURL sends the calls to another host than [DefaultBaseURL], with or
+// without /v1 at its end. It must be https; plain http is for loopback only.
+func WithBaseURL(base string) Option {
+	return func(c *Client) error {
+		u, err := url.Parse(base)
+		switch {
+		case err != nil || u.Hostname() == "" || u.Opaque != "":
+			return errors.New("base URL: must be absolute, as in https://api.clerk.com") // the text may hold a password
+		case u.User != nil:
+			return errors.New("base URL: must not hold a user or a password")
+		case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+			return errors.New("base URL: must not have a query or a fragment")
+		case u.Scheme == "http" && !isLoopback(u.Hostname()):
+			return errors.New("base URL: must be https; http is for loopback only")
+		case u.Scheme != "http" && u.Scheme != "https":
+			return errors.New("base URL: must be https")
+		}
+		path := strings.TrimRight(u.EscapedPath(), "/")
+		if !strings.HasSuffix(path, "/v1") {
+			path += "/v1"
+		}
+		c.baseURL = u.Scheme + "://" + u.Host + path
+		return nil
+	}
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.IsLoopback()
+}
+
+// WithHTTPClient sends the calls through a copy of client. Its redirect policy is
+// replaced by one that follows none, since the secret key must not travel; a
+// timeout of zero becomes [DefaultTimeout], and a missing transport our own.
+func WithHTTPClient(client *http.Client) Option {
+	return func(c *Client) error {
+		if client == nil {
+			return errors.New("HTTP client: must not be nil")
+		}
+		c.http = client
+		return nil
+	}
+}
+
+// WithUserAgent appends product, as in "importer/1.2", to the User-Agent of this
+// package.
+func WithUserAgent(product string) Option {
+	return func(c *Client) error {
+		if product == "" || strings.ContainsFunc(product, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return errors.New("user agent: must be printable ASCII, and not empty")
+		}
+		c.userAgent = "clerkorg-go/" + Version + " " + product
+		return nil
+	}
+}
+
+var apiVersionShape = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)
+
+// WithAPIVersion asks for another version of the API than [DefaultAPIVersion],
+// the one that this package was written for. Versions are dates.
+func WithAPIVersion(version string) Option {
+	return func(c *Client) error {
+		if !apiVersionShape.MatchString(version) {
+			return errors.New("API version: must be a date, as in " + DefaultAPIVersion)
+		}
+		c.apiVersion = version
+		return nil
+	}
+}
+
+// WithRateLimiter keeps the quotas in limiter, in place of the bucket that the
+// clients of one key share: one of its own, one in Redis, or [Unlimited].
+func WithRateLimiter(limiter RateLimiter) Option {
+	return func(c *Client) error {
+		if limiter == nil {
+			return errors.New("rate limiter: must not be nil")
+		}
+		c.limiter = limiter
+		return nil
+	}
+}
+
+// WithQuotas replaces built-in quotas by name ([QuotaBulk], [QuotaCreate],
+// [QuotaInstance]), for instances that were given other limits.
+func WithQuotas(quotas ...Quota) Option {
+	return func(c *Client) error {
+		own := maps.Clone(c.quotas)
+		for _, quota := range quotas {
+			if err := quota.check(); err != nil {
+				return fmt.Errorf("quotas: %w", err)
+			}
+			if _, known := own[quota.Name]; !known {
+				return fmt.Errorf("quotas: there is none named %q", quota.Name)
+			}
+			own[quota.Name] = quota
+		}
+		c.quotas = own
+		return nil
+	}
+}
+
+// WithMaxRateLimitWait is how long a call may wait for quota in all, by our own
+// ledger or because the server asked for it, before it fails with a
+// [*RateLimitError]. The default is 10 s; zero is never to wait.
+func WithMaxRateLimitWait(wait time.Duration) Option {
+	return func(c *Client) error {
+		if wait < 0 {
+			return fmt.Errorf("rate limit wait: must not be negative, is %s", wait)
+		}
+		c.maxWait = wait
+		return nil
+	}
+}
+
+// WithMaxRetries is how often a call may be sent again where that cannot do
+// anything twice. The default is 3; zero is never.
+func WithMaxRetries(retries int) Option {
+	return func(c *Client) error {
+		if retries < 0 {
+			return fmt.Errorf("retries: must not be negative, are %d", retries)
+		}
+		c.maxRetries = retries
+		return nil
+	}
+}
+
+// WithLogger writes a debug line for every attempt of a call: method, path
+// template, status, duration, attempt, trace id, codes and quota left. Neither
+// the key nor an e-mail address is ever in it.
+func WithLogger(logger *slog.Logger) Option {
+	return func(c *Client) error {
+		if logger == nil {
+			return errors.New("logger: must not be nil")
+		}
+		c.logger = logger
+		return nil
+	}
+}

@@ -1,0 +1,121 @@
+package clerkorg
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/clerkorg/clerkorg-go/clerktest"
+)
+
+// weather is a network with 20 to 800 ms one way, and a spike of 5 s now and then.
+func weather(seed uint64) func() time.Duration {
+	var mu sync.Mutex
+	random := rand.New(rand.NewPCG(seed, 3))
+	return func() time.Duration {
+		mu.Lock()
+		defer mu.Unlock()
+		if random.IntN(200) == 0 {
+			return 5 * time.Second
+		}
+		return 20*time.Millisecond + rand.N(780*time.Millisecond)
+	}
+}
+
+// inMemory returns a client of server that uses no socket.
+func inMemory(t *testing.T, server *clerktest.Server, opts ...Option) *Client {
+	t.Helper()
+	client, err := NewClient(server.SecretKey(), append([]Option{
+		WithHTTPClient(&http.Client{Transport: server.Transport()}),
+	}, opts...)...)
+	require.NoError(t, err)
+	return client
+}
+
+// TestBulkQuota sends 1,000 bulk calls to every kind of server, from several
+// points of the clock hour, and counts refusals and hours.
+func TestBulkQuota(t *testing.T) {
+	const calls = 1000
+	for _, window := range clerktest.Windows() {
+		for _, phase := range []time.Duration{0, 17 * time.Minute, 59*time.Minute + 58*time.Second} {
+			t.Run(fmt.Sprintf("%s/%s", window, phase), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					time.Sleep(phase)
+					server := clerktest.NewServer(clerktest.WithRateLimits(window), clerktest.WithLatency(weather(uint64(phase))))
+					client := inMemory(t, server, WithMaxRateLimitWait(forever))
+					start := time.Now()
+					sendBulkCalls(t, client, server.OrganizationID(), calls, 4)
+					hours := time.Since(start).Hours()
+
+					mostRefused, mostHours := 0, 19.06
+					switch window {
+					case clerktest.SlidingCounter, clerktest.SlidingCounterFromFirst, clerktest.SlidingCounterCountingRefusals:
+						mostRefused, mostHours = 4, 20.5
+					}
+					t.Logf("%d refused, %.3f h", server.RateLimited(), hours)
+					assert.LessOrEqual(t, server.RateLimited(), mostRefused)
+					assert.LessOrEqual(t, hours, mostHours)
+					assert.Equal(t, calls, len(server.InvitedAddresses(server.OrganizationID())))
+					assertNoWindowHolds(t, server.Calls(), 50+mostRefused, time.Hour)
+				})
+			})
+		}
+	}
+}
+
+// sendBulkCalls sends calls with one invitation each, so many at a time.
+func sendBulkCalls(t *testing.T, client *Client, org string, calls, concurrency int) {
+	t.Helper()
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range concurrency {
+		wg.Go(func() {
+			for i := range next {
+				_, err := client.Organizations.CreateInvitationBulk(t.Context(), org, []CreateInvitationParams{
+					{EmailAddress: fmt.Sprintf("person%d@example.com", i), Role: RoleMember},
+				})
+				assert.NoError(t, err)
+			}
+		})
+	}
+	for i := range calls {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+}
+
+// assertNoWindowHolds counts the arrivals in every window that begins with one.
+func assertNoWindowHolds(t *testing.T, calls []clerktest.Call, most int, window time.Duration) {
+	t.Helper()
+	times := make([]time.Time, len(calls))
+	for i, call := range calls {
+		times[i] = call.Time
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	for i := range times {
+		if i >= most {
+			require.GreaterOrEqual(t, times[i].Sub(times[i-most]), window, "more than %d in %s", most, window)
+		}
+	}
+}
+
+// TestBulkQuotaUnderContention has 100 goroutines share the quota.
+func TestBulkQuotaUnderContention(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := clerktest.NewServer(clerktest.WithRateLimits(clerktest.SlidingLogCountingRefusals), clerktest.WithLatency(weather(1)))
+		client := inMemory(t, server, WithMaxRateLimitWait(forever))
+		sendBulkCalls(t, client, server.OrganizationID(), 300, 100)
+		assert.Zero(t, server.RateLimited())
+		assertNoWindowHolds(t, server.Calls(), 50, time.Hour)
+	})
+}

@@ -1,0 +1,158 @@
+package clerkorg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Names of the quotas that Clerk documents, and under which a [Client] asks its
+// [RateLimiter] for tokens. [WithQuotas] replaces the numbers behind them.
+const (
+	QuotaBulk     = "invitations.bulk"   // POST /organizations/{id}/invitations/bulk: 50 an hour
+	QuotaCreate   = "invitations.create" // POST /organizations/{id}/invitations: 250 an hour
+	QuotaInstance = "instance"           // all calls: 1000 in 10 s for sk_live_ keys, 100 for sk_test_
+)
+
+// Quota is a limit that the server sets on a kind of call: at most Limit
+// requests in any Window, for one secret key.
+//
+// See https://clerk.com/docs/guides/how-clerk-works/system-limits.
+type Quota struct {
+	Name   string
+	Limit  int
+	Window time.Duration
+}
+
+// String says the quota in words: "invitations.bulk (50 in 1h0m0s)".
+func (q Quota) String() string {
+	return fmt.Sprintf("%s (%d in %s)", q.Name, q.Limit, q.Window)
+}
+
+func (q Quota) check() error {
+	switch {
+	case q.Name == "":
+		return errors.New("a quota needs a name")
+	case q.Limit < 1:
+		return fmt.Errorf("quota %s: limit %d is not positive", q.Name, q.Limit)
+	case q.Window <= 0:
+		return fmt.Errorf("quota %s: window %s is not positive", q.Name, q.Window)
+	}
+	return nil
+}
+
+// RateLimiter keeps quotas. [NewTokenBucket] makes one in memory, the module
+// redislimit one that many processes share, and [Unlimited] is none at all.
+//
+// A request takes a token before it leaves, and settles it when it is known
+// what became of the request. Implementations are safe for concurrent use.
+type RateLimiter interface {
+	// Acquire takes a token, waiting for one if req allows it. Where it cannot be
+	// had in time, it returns a *RateLimitError at once and nothing is taken; when
+	// ctx ends during the wait, it returns the error of ctx, and nothing is taken.
+	Acquire(ctx context.Context, req TokenRequest) (Token, error)
+
+	// Settle tells what became of the request that took the token, once.
+	// The context carries values only: settling is not to be cancelled.
+	Settle(ctx context.Context, token Token, fate Fate) error
+
+	// CloseUntil tells that the server refused a request although it had a
+	// token: nobody gets one of that quota before until.
+	CloseUntil(ctx context.Context, quota Quota, until time.Time) error
+
+	// State tells what is left of a quota, without taking any of it.
+	State(ctx context.Context, quota Quota) (QuotaState, error)
+}
+
+// Seeder is a [RateLimiter] that can be told of requests made before it lived,
+// by another process with the same key. [TokenBucket] is one.
+type Seeder interface {
+	// Seed counts a request at each of the times; those it knew are not counted
+	// twice.
+	Seed(ctx context.Context, quota Quota, times ...time.Time) error
+}
+
+// TokenRequest asks a [RateLimiter] for a token.
+type TokenRequest struct {
+	Quota Quota
+
+	// MaxWait is how long to wait for the token at most; zero is not at all.
+	MaxWait time.Duration
+
+	// Reserve is how many tokens must be left for others once this one is taken.
+	// Requests with a smaller reserve are served first.
+	Reserve int
+}
+
+// Token is the right to send one request, as given by a [RateLimiter].
+type Token struct {
+	Quota Quota
+	ID    string // the limiter's own name for the token; may be empty
+	Left  int    // tokens left after this one was taken
+
+	ledger *bucketLedger // saves the in-memory bucket a look-up
+}
+
+// Fate is what became of a request that had a [Token].
+type Fate int
+
+const (
+	// NotSent: the request certainly never left. Its token is free at once.
+	NotSent Fate = iota + 1
+
+	// Answered: an answer came just now. The token comes back one window + 5 s
+	// later, so that no window, however the server cuts it, counts one too many.
+	Answered
+
+	// Unanswered: the request may have left, and no answer came. It may arrive
+	// late: the token comes back one window + 5 s + 60 s later.
+	Unanswered
+)
+
+// LateArrival is how much longer the token of an [Unanswered] request is kept.
+const LateArrival = 60 * time.Second
+
+// QuotaState is what is left of a quota at a moment.
+type QuotaState struct {
+	Quota     Quota
+	Available int // tokens that can be had right now; 0 while the quota is closed
+
+	// NextAt is when the next token comes back, or a closed quota opens; zero
+	// where all are there.
+	NextAt time.Time
+
+	// ClosedUntil is when a quota that the server closed opens; zero where it is open.
+	ClosedUntil time.Time
+}
+
+// Unlimited returns a [RateLimiter] that never refuses and remembers nothing,
+// for those who limit elsewhere. A 429 is still obeyed by the request that met it.
+func Unlimited() RateLimiter { return unlimited{} }
+
+type unlimited struct{}
+
+func (unlimited) Acquire(ctx context.Context, req TokenRequest) (Token, error) {
+	return Token{Quota: req.Quota, Left: req.Quota.Limit}, ctx.Err()
+}
+
+func (unlimited) Settle(context.Context, Token, Fate) error { return nil }
+
+func (unlimited) CloseUntil(context.Context, Quota, time.Time) error { return nil }
+
+func (unlimited) State(_ context.Context, quota Quota) (QuotaState, error) {
+	return QuotaState{Quota: quota, Available: quota.Limit}, nil
+}
+
+// builtinQuotas are the documented limits of an instance with such a key.
+func builtinQuotas(live bool) map[string]Quota {
+	instance := 100
+	if live {
+		instance = 1000
+	}
+	return map[string]Quota{
+		QuotaBulk:     {Name: QuotaBulk, Limit: 50, Window: time.Hour},
+		QuotaCreate:   {Name: QuotaCreate, Limit: 250, Window: time.Hour},
+		QuotaInstance: {Name: QuotaInstance, Limit: instance, Window: 10 * time.Second},
+	}
+}

@@ -1,0 +1,364 @@
+package clerkorg
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/clerkorg/clerkorg-go/internal/ledger"
+)
+
+// TokenBucket keeps quotas in the memory of one process. Of each quota it holds
+// Limit tokens; one that was taken comes back a window + 5 s after its own
+// request was answered (60 s later still where no answer came, at once where the
+// request never left). No window of the server's, wherever it begins, then holds
+// more than Limit, and all Limit are used.
+//
+// Waiters are served in the order in which they came, those with a smaller
+// reserve first. A 429 closes the quota; from then on the bucket also keeps what
+// a server that weighs its previous window would refuse.
+//
+// It starts no goroutine, and holds a timer only while somebody waits.
+type TokenBucket struct {
+	birth   time.Time
+	ledgers atomic.Pointer[map[string]*bucketLedger]
+	mu      sync.Mutex // serializes changes of ledgers
+
+	// remember, if set, is called when a quota goes from nothing to remember to
+	// something.
+	remember func()
+}
+
+// NewTokenBucket returns a [TokenBucket] with all tokens of every quota free.
+// Clients need none of their own: those with one secret key share one.
+func NewTokenBucket() *TokenBucket {
+	b := &TokenBucket{birth: time.Now()}
+	b.ledgers.Store(&map[string]*bucketLedger{})
+	return b
+}
+
+// bucketLedger is one quota of a bucket, with those who wait for it.
+type bucketLedger struct {
+	bucket *TokenBucket
+	born   time.Duration // when the bucket was first asked for this quota
+	quota  atomic.Pointer[Quota]
+
+	// loose is how many tokens can be had without the lock. They are lent by
+	// memory while nobody waits, and reclaimed by whoever needs to see them all.
+	loose atomic.Int64
+
+	mu      sync.Mutex
+	memory  ledger.Ledger
+	waiters []*waiter // by reserve, then by arrival
+	timer   *time.Timer
+}
+
+// lock takes the lock with all tokens accounted for.
+func (l *bucketLedger) lock() {
+	l.mu.Lock()
+	l.memory.Reclaim(int(l.loose.Swap(0)))
+}
+
+func (l *bucketLedger) unlock() {
+	if len(l.waiters) == 0 {
+		l.loose.Store(int64(l.memory.Lend()))
+	}
+	l.mu.Unlock()
+}
+
+// takeLoose takes a token without the lock, if it can, and tells how many are left.
+func (l *bucketLedger) takeLoose(reserve int) (left int, ok bool) {
+	for {
+		n := l.loose.Load()
+		if n <= int64(reserve) {
+			return 0, false
+		}
+		if l.loose.CompareAndSwap(n, n-1) {
+			return int(n - 1), true
+		}
+	}
+}
+
+// waiter is a call of Acquire that could not be served at once.
+type waiter struct {
+	quota   Quota
+	reserve int
+	until   time.Duration // when it gives up
+	cause   error         // what makes it give up then: nil, or context.DeadlineExceeded
+	done    chan struct{} // closed when decided
+	token   Token
+	err     error
+}
+
+// hopeless is the error of a waiter whose turn would come only at next.
+func (w *waiter) hopeless(wait time.Duration) error {
+	return &RateLimitError{Quota: w.quota, RetryAfter: wait, Err: w.cause}
+}
+
+func (b *TokenBucket) now() time.Duration { return time.Since(b.birth) }
+
+func (b *TokenBucket) time(at time.Duration) time.Time { return b.birth.Add(at) }
+
+// of returns the ledger of a quota.
+func (b *TokenBucket) of(q Quota) *bucketLedger {
+	l := (*b.ledgers.Load())[q.Name]
+	if l == nil {
+		l = b.add(q)
+	}
+	if *l.quota.Load() != q { // clients of one key may have been told different limits
+		own := q // q itself stays on the stack
+		l.lock()
+		l.quota.Store(&own)
+		l.memory.Limit, l.memory.Window = q.Limit, q.Window
+		l.unlock()
+	}
+	return l
+}
+
+func (b *TokenBucket) add(q Quota) *bucketLedger {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	old := *b.ledgers.Load()
+	if l := old[q.Name]; l != nil {
+		return l
+	}
+	l := &bucketLedger{bucket: b, born: b.now()}
+	l.quota.Store(&Quota{})
+	all := make(map[string]*bucketLedger, len(old)+1)
+	for name, other := range old {
+		all[name] = other
+	}
+	all[q.Name] = l
+	b.ledgers.Store(&all)
+	return l
+}
+
+// Acquire implements [RateLimiter]. A wait that cannot end within req.MaxWait,
+// or before the deadline of ctx, is refused at once with a [*RateLimitError];
+// in the second case it is also a [context.DeadlineExceeded].
+func (b *TokenBucket) Acquire(ctx context.Context, req TokenRequest) (Token, error) {
+	if err := ctx.Err(); err != nil {
+		return Token{}, err
+	}
+	l := b.of(req.Quota)
+	if left, ok := l.takeLoose(req.Reserve); ok {
+		return Token{Quota: req.Quota, Left: left, ledger: l}, nil
+	}
+	l.lock()
+	if len(l.waiters) == 0 && l.memory.Take(b.now(), req.Reserve) {
+		token := Token{Quota: req.Quota, Left: l.memory.Left(), ledger: l}
+		l.unlock()
+		return token, nil
+	}
+	w, err := l.enqueue(ctx, req)
+	l.unlock()
+	if err != nil {
+		return Token{}, err
+	}
+	return l.wait(ctx, w)
+}
+
+// enqueue adds a waiter, or refuses it where its wait cannot end in time. The
+// lock is held.
+func (l *bucketLedger) enqueue(ctx context.Context, req TokenRequest) (*waiter, error) {
+	now := l.bucket.now()
+	w := &waiter{quota: req.Quota, reserve: req.Reserve, until: math.MaxInt64, done: make(chan struct{})}
+	if req.MaxWait < math.MaxInt64-now {
+		w.until = now + max(0, req.MaxWait)
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		if end := now + time.Until(deadline); end < w.until {
+			w.until, w.cause = end, context.DeadlineExceeded
+		}
+	}
+	place, _ := slices.BinarySearchFunc(l.waiters, req.Reserve, func(w *waiter, reserve int) int {
+		if w.reserve <= reserve {
+			return -1
+		}
+		return 1
+	})
+	if next := l.memory.Next(now, place+req.Reserve); next > w.until {
+		return nil, w.hopeless(next - now)
+	}
+	l.waiters = slices.Insert(l.waiters, place, w)
+	l.dispatch(now)
+	return w, nil
+}
+
+func (l *bucketLedger) wait(ctx context.Context, w *waiter) (Token, error) {
+	select {
+	case <-w.done:
+		return w.token, w.err
+	case <-ctx.Done():
+	}
+	l.lock()
+	defer l.unlock()
+	if i := slices.Index(l.waiters, w); i >= 0 {
+		l.waiters = slices.Delete(l.waiters, i, i+1)
+	} else if w.err == nil {
+		l.memory.Return() // it was decided in our favour a moment too late
+	}
+	l.dispatch(l.bucket.now())
+	return Token{}, ctx.Err()
+}
+
+// dispatch serves whom it can, refuses those whose wait has become hopeless, and
+// sets the timer for the first of the others. The lock is held.
+func (l *bucketLedger) dispatch(now time.Duration) {
+	waiting := l.waiters[:0]
+	var wake time.Duration
+	for _, w := range l.waiters {
+		next := l.memory.Next(now, len(waiting)+w.reserve)
+		switch {
+		case len(waiting) == 0 && next <= now:
+			l.memory.Take(now, w.reserve)
+			w.token = Token{Quota: w.quota, Left: l.memory.Left(), ledger: l}
+			close(w.done)
+		case next > w.until:
+			w.err = w.hopeless(next - now)
+			close(w.done)
+		default:
+			if len(waiting) == 0 {
+				wake = next
+			}
+			waiting = append(waiting, w)
+		}
+	}
+	clear(l.waiters[len(waiting):])
+	l.waiters = waiting
+	switch {
+	case len(waiting) == 0:
+		if l.timer != nil {
+			l.timer.Stop()
+			l.timer = nil
+		}
+	case l.timer == nil:
+		l.timer = time.AfterFunc(wake-now, l.tick)
+	default:
+		l.timer.Reset(wake - now)
+	}
+}
+
+func (l *bucketLedger) tick() {
+	l.lock()
+	defer l.unlock()
+	l.dispatch(l.bucket.now())
+}
+
+// Settle implements [RateLimiter].
+func (b *TokenBucket) Settle(_ context.Context, token Token, fate Fate) error {
+	l := token.ledger
+	if l == nil || l.bucket != b {
+		return fmt.Errorf("clerkorg: a token of %s that this bucket did not give", token.Quota.Name)
+	}
+	if fate < NotSent || fate > Unanswered {
+		return fmt.Errorf("clerkorg: fate %d is unknown", fate)
+	}
+	if first := l.settle(fate); first && b.remember != nil {
+		b.remember()
+	}
+	return nil
+}
+
+// settle reports whether the quota had nothing to remember before.
+func (l *bucketLedger) settle(fate Fate) (first bool) {
+	now := l.bucket.now()
+	l.mu.Lock() // no need to see the loose tokens
+	first = fate != NotSent && l.memory.Empty()
+	switch fate {
+	case NotSent:
+		l.memory.Return()
+	case Answered:
+		l.memory.Spend(now)
+	case Unanswered:
+		l.memory.Spend(now + LateArrival)
+	}
+	if len(l.waiters) > 0 {
+		l.dispatch(now) // a wait may have become shorter, or longer than it looked
+	}
+	l.mu.Unlock()
+	return first
+}
+
+// CloseUntil implements [RateLimiter]. It also turns the guard on: a refusal
+// where the bucket saw room is the sign of a server that weighs its previous
+// window, or of another process with the same key.
+func (b *TokenBucket) CloseUntil(_ context.Context, quota Quota, until time.Time) error {
+	l := b.of(quota)
+	l.lock()
+	now := b.now()
+	l.memory.Guarded = true
+	l.memory.Close(now + time.Until(until))
+	l.dispatch(now)
+	l.unlock()
+	if b.remember != nil {
+		b.remember()
+	}
+	return nil
+}
+
+// State implements [RateLimiter].
+func (b *TokenBucket) State(_ context.Context, quota Quota) (QuotaState, error) {
+	l := b.of(quota)
+	l.lock()
+	defer l.unlock()
+	now := b.now()
+	state := QuotaState{Quota: quota}
+	// Those who wait have a claim on the first tokens.
+	if len(l.waiters) == 0 {
+		state.Available = l.memory.Available(now)
+	}
+	next := l.memory.NextReturn(now)
+	if state.Available == 0 {
+		next = l.memory.Next(now, len(l.waiters))
+	}
+	if next > now {
+		state.NextAt = b.time(next)
+	}
+	if closed := l.memory.ClosedUntil(); closed > now {
+		state.ClosedUntil = b.time(closed)
+	}
+	return state, nil
+}
+
+// Seed tells the bucket of requests made before it was first asked for the
+// quota, by a process that is gone or by another one: each holds a token until a
+// window + 5 s after its time. Times after that moment are left out (the bucket
+// has seen those requests itself), and so are times it was told of before.
+func (b *TokenBucket) Seed(_ context.Context, quota Quota, times ...time.Time) error {
+	l := b.of(quota)
+	moments := make([]time.Duration, 0, len(times))
+	for _, t := range times {
+		// Round drops the monotonic reading: what is seeded comes from elsewhere.
+		if at := t.Round(0).Sub(b.birth); at < l.born {
+			moments = append(moments, at)
+		}
+	}
+	l.lock()
+	now := b.now()
+	l.memory.Seed(now, moments)
+	remembers := !l.memory.Empty()
+	l.dispatch(now)
+	l.unlock()
+	if remembers && b.remember != nil {
+		b.remember()
+	}
+	return nil
+}
+
+// idle reports whether the bucket has nothing to remember.
+func (b *TokenBucket) idle() bool {
+	for _, l := range *b.ledgers.Load() {
+		l.lock()
+		idle := l.memory.Idle(b.now()) && len(l.waiters) == 0
+		l.unlock()
+		if !idle {
+			return false
+		}
+	}
+	return true
+}
