@@ -1,0 +1,169 @@
+package clerkorg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// ResendState is how far a failed [OrganizationsService.ResendInvitation] came.
+type ResendState string
+
+// States in which a failed resend leaves things.
+const (
+	// ResendUnchanged: the invitation is as it was.
+	ResendUnchanged ResendState = "unchanged"
+	// ResendRevokeUnknown: it may be revoked; no new one was created.
+	ResendRevokeUnknown ResendState = "revoke unknown"
+	// ResendRevoked: it is not pending any more, and no new one was created: the
+	// invitee has nothing to accept until one is.
+	ResendRevoked ResendState = "revoked"
+	// ResendCreateUnknown: it is not pending any more, and a new one may have been
+	// created; the list of the address's invitations will tell.
+	ResendCreateUnknown ResendState = "create unknown"
+)
+
+// ResendError says in what state a failed resend left things.
+type ResendError struct {
+	InvitationID string // the invitation that was to be sent again
+	State        ResendState
+	Err          error // what failed
+}
+
+func (e *ResendError) Error() string {
+	if e == nil || e.Err == nil {
+		return "clerkorg: no error"
+	}
+	var state string
+	switch e.State {
+	case ResendRevokeUnknown:
+		state = "may have been revoked, and no new one was created"
+	case ResendRevoked:
+		state = "is not pending any more, and no new one was created"
+	case ResendCreateUnknown:
+		state = "is not pending any more, and a new one may have been created"
+	default:
+		state = "is as it was"
+	}
+	return fmt.Sprintf("clerkorg: resend: invitation %s %s: %s", e.InvitationID, state, strings.TrimPrefix(e.Err.Error(), "clerkorg: "))
+}
+
+// Unwrap returns Err.
+func (e *ResendError) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
+
+// ResendInvitation sends an invitation again, for which Clerk has no call: it
+// looks it up, revokes it if it is pending, and creates another one with the same
+// address, role, inviter, metadata, days to live and, where the invitation tells
+// it, redirect URL. It returns the new one. It takes a token of [QuotaCreate].
+//
+// An invitation that was accepted is not sent again. A failure after the
+// look-up is a [*ResendError], which says what is left; where an outcome was
+// unknown, it has looked.
+func (s *OrganizationsService) ResendInvitation(ctx context.Context, organizationID, invitationID string) (*OrganizationInvitation, error) {
+	old, err := s.GetInvitation(ctx, organizationID, invitationID)
+	if err != nil {
+		return nil, err
+	}
+	if state, err := s.retire(ctx, organizationID, old); err != nil {
+		return nil, &ResendError{InvitationID: invitationID, State: state, Err: err}
+	}
+	created, err := s.CreateInvitation(ctx, organizationID, CreateInvitationParams{
+		EmailAddress:    old.EmailAddress,
+		Role:            old.Role,
+		InviterUserID:   old.InviterID,
+		RedirectURL:     redirectOf(old),
+		PublicMetadata:  old.PublicMetadata,
+		PrivateMetadata: old.PrivateMetadata,
+		ExpiresInDays:   daysToLive(old),
+	})
+	if err == nil {
+		return created, nil
+	}
+	state := ResendRevoked
+	if errors.Is(err, ErrOutcomeUnknown) {
+		if found := s.pendingOf(ctx, organizationID, old.EmailAddress); found != nil {
+			return found, nil
+		}
+		state = ResendCreateUnknown // it may still be under way
+	}
+	return nil, &ResendError{InvitationID: invitationID, State: state, Err: err}
+}
+
+// retire makes sure that an invitation is not pending. The state is what it
+// leaves on failure.
+func (s *OrganizationsService) retire(ctx context.Context, organizationID string, old *OrganizationInvitation) (ResendState, error) {
+	if old.Status == InvitationAccepted {
+		return ResendUnchanged, errors.New("it has been accepted")
+	}
+	if old.Status != InvitationPending {
+		return "", nil
+	}
+	_, err := s.RevokeInvitation(ctx, organizationID, old.ID, nil)
+	if err == nil {
+		return "", nil
+	}
+	api, _ := errors.AsType[*APIError](err)
+	if !errors.Is(err, ErrOutcomeUnknown) && !api.HasCode(CodeInvitationNotPending) {
+		return ResendUnchanged, err
+	}
+	// It may be revoked by now, by us or somebody else, or accepted.
+	now, lookErr := s.GetInvitation(ctx, organizationID, old.ID)
+	switch {
+	case lookErr != nil:
+		return ResendRevokeUnknown, err
+	case now.Status == InvitationPending, now.Status == InvitationAccepted:
+		return ResendUnchanged, err
+	}
+	return "", nil
+}
+
+// pendingOf returns the pending invitation of an address, nil where none can be
+// found.
+func (s *OrganizationsService) pendingOf(ctx context.Context, organizationID, address string) *OrganizationInvitation {
+	list, err := s.ListInvitations(ctx, organizationID, &ListInvitationsParams{
+		EmailAddress: address,
+		Status:       []InvitationStatus{InvitationPending},
+		Limit:        maxPageSize,
+	})
+	if err != nil {
+		return nil
+	}
+	for i := range list.Data {
+		if addressKey(list.Data[i].EmailAddress) == addressKey(address) {
+			return &list.Data[i]
+		}
+	}
+	return nil
+}
+
+// redirectOf is where the invitation leads, as far as its URL says so.
+func redirectOf(invitation *OrganizationInvitation) string {
+	u, err := url.Parse(invitation.URL)
+	if err != nil {
+		return ""
+	}
+	redirect := u.Query().Get("redirect_url")
+	if !isRedirect(redirect) {
+		return ""
+	}
+	return redirect
+}
+
+// daysToLive is for how many days the invitation was made, 0 where it does not
+// expire.
+func daysToLive(invitation *OrganizationInvitation) int {
+	if invitation.ExpiresAt.IsZero() || invitation.CreatedAt.IsZero() {
+		return 0
+	}
+	days := invitation.ExpiresAt.Sub(invitation.CreatedAt.Time).Hours() / (24 * time.Hour).Hours()
+	return int(min(max(1, math.Round(days)), maxExpiresInDays))
+}
