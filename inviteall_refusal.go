@@ -1,0 +1,179 @@
+package clerkorg
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// refused acts on a call that the server refused. A batch may have created some
+// of its invitations all the same.
+func (r *inviteRun) refused(a *attempt, api *APIError) {
+	if api.HasCode(CodeMembershipQuotaExceeded) && len(a.rows) > 1 && !r.opts.BulkOnly {
+		// Ten do not fit, fewer may: go on one by one until none does.
+		r.bulk.full = true
+	} else if endsRun(api, a.rows) {
+		r.stop(api)
+		return
+	}
+	if len(a.rows) == 1 && api.StatusCode != http.StatusNotFound {
+		r.judge(a.rows[0], api, codeOf(api))
+		return
+	}
+	// The list also tells an unknown organization, for which there is none, from an
+	// unknown role.
+	r.look(a, settleDelay, func(missing []*row) { r.sortOut(a, missing, api) })
+}
+
+// sortOut acts on the rows that a refused call has not created.
+func (r *inviteRun) sortOut(a *attempt, missing []*row, api *APIError) {
+	if len(a.rows) == 1 {
+		for _, in := range missing {
+			r.judge(in, api, codeOf(api))
+		}
+		return
+	}
+	named := namedBy(api, missing)
+	var others []*row
+	for _, in := range missing {
+		if code, ok := named[in]; ok {
+			r.judge(in, api, code)
+		} else {
+			others = append(others, in)
+		}
+	}
+	switch half := len(others) / 2; {
+	case len(named) > 0:
+		r.queue(&r.survivors, others...)
+	case !r.opts.BulkOnly && (r.bulk.full || len(r.apart)+len(others) <= maxApart):
+		r.queue(&r.apart, others...)
+	case half == 0:
+		r.halves = append(r.halves, others)
+	default:
+		r.halves = append(r.halves, others[:half:half], others[half:])
+	}
+}
+
+// judge decides a row that the server has refused with a code.
+func (r *inviteRun) judge(in *row, api *APIError, code ErrorCode) {
+	switch code {
+	case CodeInvitationNotUnique, CodeDuplicateRecord:
+		r.known = append(r.known, in) // by whom and when is to be looked up
+	case CodeAlreadyMember:
+		r.decide(in, InviteResult{Outcome: OutcomeAlreadyMember})
+	default:
+		r.decide(in, InviteResult{Outcome: OutcomeRejected, Err: api})
+	}
+}
+
+func codeOf(api *APIError) ErrorCode {
+	if len(api.Errors) == 0 {
+		return ""
+	}
+	return api.Errors[0].Code
+}
+
+// endsRun reports whether a refusal is one that no other call could escape.
+func endsRun(api *APIError, rows []*row) bool {
+	switch code := codeOf(api); {
+	case api.StatusCode == http.StatusUnauthorized, api.StatusCode == http.StatusPaymentRequired:
+		return true
+	case api.StatusCode >= 300 && api.StatusCode < 400, api.StatusCode == http.StatusMethodNotAllowed, api.StatusCode == http.StatusGone:
+		return true // not the API that this package knows
+	case api.StatusCode == http.StatusForbidden:
+		switch code {
+		case CodeNotAllowedAccess:
+			return false
+		case CodeNotAMember, CodeMissingPermission, CodeAuthorizationInvalid:
+			// That may be the inviter, who differs from row to row.
+			return !slices.ContainsFunc(rows, func(in *row) bool { return in.params.InviterUserID != "" })
+		}
+		return true
+	default:
+		switch code {
+		case CodeDevEmailLimitExceeded, CodeInvitationsNotSupported, CodeAPIVersionInvalid, CodeOrganizationNotFound:
+			return true
+		}
+		return false
+	}
+}
+
+// namedBy finds the rows whose addresses an error names, with the code it has for
+// them: in its meta, or in its sentence. Not every error names anybody.
+func namedBy(api *APIError, rows []*row) map[*row]ErrorCode {
+	named := map[*row]ErrorCode{}
+	for _, detail := range api.Errors {
+		var meta struct {
+			EmailAddresses anyStrings `json:"email_addresses"`
+			Identifiers    anyStrings `json:"identifiers"`
+		}
+		_ = detail.Meta.Decode(&meta) // a meta of another shape names nobody
+		addresses := append(meta.EmailAddresses, meta.Identifiers...)
+		for _, in := range rows {
+			address := in.params.EmailAddress
+			inMeta := slices.ContainsFunc(addresses, func(s string) bool { return addressKey(s) == addressKey(address) })
+			if _, known := named[in]; !known && (inMeta || mentions(detail.LongMessage, address)) {
+				named[in] = detail.Code
+			}
+		}
+	}
+	return named
+}
+
+// anyStrings decodes from a string, or from a list of them.
+type anyStrings []string
+
+// UnmarshalJSON takes what it can; of other shapes nothing.
+func (s *anyStrings) UnmarshalJSON(data []byte) error {
+	var one string
+	var many []string
+	switch {
+	case json.Unmarshal(data, &many) == nil:
+		*s = many
+	case json.Unmarshal(data, &one) == nil:
+		*s = anyStrings{one}
+	}
+	return nil
+}
+
+// mentions reports whether text holds the address, and not merely as a part of
+// another one.
+func mentions(text, address string) bool {
+	text, address = addressKey(text), addressKey(address)
+	for from := 0; ; {
+		i := strings.Index(text[from:], address)
+		if i < 0 {
+			return false
+		}
+		start, end := from+i, from+i+len(address)
+		if !endsInAddress(text[:start]) && !beginsInAddress(text[end:]) {
+			return true
+		}
+		from = start + 1
+	}
+}
+
+func inAddress(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("!#$%&*+-/=?^_{|}~@.", r)
+}
+
+func endsInAddress(before string) bool {
+	runes := []rune(before)
+	return len(runes) > 0 && inAddress(runes[len(runes)-1])
+}
+
+// beginsInAddress looks past a full stop, which may end the sentence.
+func beginsInAddress(after string) bool {
+	for _, r := range after {
+		switch {
+		case r == '.':
+			continue
+		case unicode.IsLetter(r), unicode.IsDigit(r), r == '-', r == '@', r == '_':
+			return true
+		}
+		return false
+	}
+	return false
+}
