@@ -20,6 +20,7 @@ type call struct {
 	ids      [2]string // what takes the place of the names, in order
 	query    string
 	body     any   // nil where there is none
+	bodySize int   // about how long it will be; 0 where nobody cares
 	quota    Quota // the endpoint's own; zero where the instance's alone counts
 
 	path    string        // template with the ids, escaped; what is sent
@@ -59,7 +60,7 @@ func send[T any](ctx context.Context, client *Client, c *call, decode func([]byt
 	var none T
 	c.path = c.escapedPath()
 	if c.body != nil {
-		payload, err := jsonwire.Append(nil, c.body)
+		payload, err := jsonwire.Append(make([]byte, 0, c.bodySize), c.body)
 		if err != nil {
 			return none, &callError{err: err}
 		}

@@ -15,10 +15,11 @@ func (c *Client) limit(next handler) handler {
 		tokens := held[:0]
 		fate := NotSent // until the call goes on
 		defer func() {
+			// The call itself may be over; its tokens are to be settled all the same. A
+			// limiter that cannot be reached gives them back by itself in time.
+			ctx := context.WithoutCancel(ctx)
 			for _, token := range tokens {
-				// The call itself may be over; its token is to be settled all the same. A
-				// limiter that cannot be reached gives the token back by itself in time.
-				_ = c.limiter.Settle(context.WithoutCancel(ctx), token, fate)
+				_ = c.limiter.Settle(ctx, token, fate)
 			}
 		}()
 

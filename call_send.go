@@ -137,7 +137,6 @@ func (d *departure) hooks() *httptrace.ClientTrace {
 				d.wrote.Store(true)
 			}
 		},
-		GotFirstResponseByte: func() { d.wrote.Store(true) },
 	}
 }
 

@@ -82,7 +82,8 @@ func NewClient(secretKey string, opts ...Option) (*Client, error) {
 		return nil, errors.Join(faults...)
 	}
 	c.http = prepareHTTPClient(c.http)
-	c.authorize = func(h http.Header) { h.Set("Authorization", "Bearer "+secretKey) }
+	bearer := "Bearer " + secretKey
+	c.authorize = func(h http.Header) { h.Set("Authorization", bearer) }
 	if c.limiter == nil {
 		c.limiter = sharedLimiters.bucket(secretKey)
 	}

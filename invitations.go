@@ -94,11 +94,16 @@ func (s *OrganizationsService) CreateInvitationBulk(ctx context.Context, organiz
 	if err := p.err(); err != nil {
 		return nil, err
 	}
+	size := 2
+	for i := range wire {
+		size += wire[i].sizeOnWire()
+	}
 	return send(ctx, s.client, &call{
 		method:   http.MethodPost,
 		template: "/organizations/{organization_id}/invitations/bulk",
 		ids:      [2]string{organizationID},
 		body:     wire,
+		bodySize: size,
 		quota:    s.client.quotas[QuotaBulk],
 	}, func(data []byte) ([]OrganizationInvitation, error) {
 		return decodeBulk(data, len(params))
@@ -141,7 +146,7 @@ func decodeInvitation(data []byte) (*OrganizationInvitation, error) {
 func (s *OrganizationsService) CreateInvitation(ctx context.Context, organizationID string, params CreateInvitationParams) (*OrganizationInvitation, error) {
 	var p problems
 	p.id("organization_id", organizationID)
-	wire := p.invitation(0, &params)
+	wire, _ := p.invitation(0, &params, nil)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
@@ -150,6 +155,7 @@ func (s *OrganizationsService) CreateInvitation(ctx context.Context, organizatio
 		template: "/organizations/{organization_id}/invitations",
 		ids:      [2]string{organizationID},
 		body:     wire,
+		bodySize: wire.sizeOnWire(),
 		quota:    s.client.quotas[QuotaCreate],
 	}, decodeInvitation)
 }

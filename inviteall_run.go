@@ -216,7 +216,7 @@ func (r *inviteRun) admit(in *row) {
 	r.inputs++
 	r.undecided++
 	var p problems
-	p.invitation(in.index, &in.params)
+	p.invitation(in.index, &in.params, nil)
 	if err := p.err(); err != nil {
 		r.decide(in, InviteResult{Outcome: OutcomeRejected, Err: err})
 		return

@@ -17,7 +17,7 @@ type decoder struct {
 
 	// interned holds strings that were decoded lately: in a list, most come again
 	// with the next element.
-	interned [256]string
+	interned [1024]string
 }
 
 // value decodes a value into v.
@@ -200,7 +200,7 @@ func (d *decoder) intern(b []byte) string {
 		}
 	}
 	const golden = 0x9e3779b97f4a7c15 // spreads the bits to the top
-	slot := &d.interned[(head^bits.RotateLeft64(tail, 29)^uint64(n))*golden>>56]
+	slot := &d.interned[(head^bits.RotateLeft64(tail, 29)^uint64(n))*golden>>54]
 	if *slot != string(b) {
 		*slot = string(b)
 	}
