@@ -3,6 +3,7 @@ package clerkorg
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -129,9 +130,7 @@ func (b *TokenBucket) add(q Quota) *bucketLedger {
 	l := &bucketLedger{bucket: b, born: b.now()}
 	l.quota.Store(&Quota{})
 	all := make(map[string]*bucketLedger, len(old)+1)
-	for name, other := range old {
-		all[name] = other
-	}
+	maps.Copy(all, old)
 	all[q.Name] = l
 	b.ledgers.Store(&all)
 	return l
@@ -181,12 +180,24 @@ func (l *bucketLedger) enqueue(ctx context.Context, req TokenRequest) (*waiter, 
 		}
 		return 1
 	})
-	if next := l.memory.Next(now, place+req.Reserve); next > w.until {
+	if next := l.turn(now, place, req.Reserve); next > w.until {
 		return nil, w.hopeless(next - now)
 	}
 	l.waiters = slices.Insert(l.waiters, place, w)
 	l.dispatch(now)
 	return w, nil
+}
+
+// turn is the earliest moment at which somebody with so many before him can have
+// a token. Those beyond one window's worth come after the tokens have been round
+// once more. The lock is held.
+func (l *bucketLedger) turn(now time.Duration, place, reserve int) time.Duration {
+	usable := l.memory.Limit - reserve
+	if usable <= 0 {
+		return math.MaxInt64
+	}
+	rounds := time.Duration(place / usable)
+	return l.memory.Next(now, place%usable+reserve) + rounds*(l.memory.Window+ledger.Slack)
 }
 
 func (l *bucketLedger) wait(ctx context.Context, w *waiter) (Token, error) {
@@ -212,7 +223,7 @@ func (l *bucketLedger) dispatch(now time.Duration) {
 	waiting := l.waiters[:0]
 	var wake time.Duration
 	for _, w := range l.waiters {
-		next := l.memory.Next(now, len(waiting)+w.reserve)
+		next := l.turn(now, len(waiting), w.reserve)
 		switch {
 		case len(waiting) == 0 && next <= now:
 			l.memory.Take(now, w.reserve)
@@ -314,7 +325,7 @@ func (b *TokenBucket) State(_ context.Context, quota Quota) (QuotaState, error) 
 	}
 	next := l.memory.NextReturn(now)
 	if state.Available == 0 {
-		next = l.memory.Next(now, len(l.waiters))
+		next = l.turn(now, len(l.waiters), 0)
 	}
 	if next > now {
 		state.NextAt = b.time(next)

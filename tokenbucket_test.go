@@ -185,6 +185,34 @@ func TestBucketServesInOrder(t *testing.T) {
 	})
 }
 
+// TestBucketMoreWaitersThanTokens: who comes after a window's worth of others has
+// a turn too, in a later round.
+func TestBucketMoreWaitersThanTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewTokenBucket()
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				token, err := b.Acquire(t.Context(), TokenRequest{Quota: hourly, MaxWait: 4 * time.Hour})
+				if assert.NoError(t, err) {
+					assert.NoError(t, b.Settle(t.Context(), token, Answered))
+				}
+			})
+		}
+		synctest.Wait()
+		_, err := b.Acquire(t.Context(), TokenRequest{Quota: hourly, MaxWait: time.Hour})
+		limited, ok := errors.AsType[*RateLimitError](err)
+		require.True(t, ok)
+		assert.Equal(t, 3*(time.Hour+5*time.Second), limited.RetryAfter, "7 wait for 3 tokens")
+		wg.Wait()
+		assert.Equal(t, 3*(time.Hour+5*time.Second), time.Since(start))
+
+		_, err = b.Acquire(t.Context(), TokenRequest{Quota: hourly, MaxWait: time.Hour, Reserve: 3})
+		assert.ErrorIs(t, err, ErrRateLimited, "that many are never left")
+	})
+}
+
 func TestBucketSeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewTokenBucket()
