@@ -1,0 +1,55 @@
+package redislimit_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/clerkorg/clerkorg-go"
+	"github.com/clerkorg/clerkorg-go/clerktest"
+	"github.com/clerkorg/clerkorg-go/redislimit"
+)
+
+// Two processes with one secret key; here both are this one, with a Redis and a
+// Clerk in memory.
+func ExampleNew() {
+	redisServer, err := miniredis.Run()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer redisServer.Close()
+	clerk := clerktest.NewServer()
+
+	newProcess := func() *clerkorg.Client {
+		rdb := redis.NewClient(&redis.Options{Addr: redisServer.Addr(), ContextTimeoutEnabled: true})
+		limiter, err := redislimit.New(rdb, redislimit.WithSecretKey(clerk.SecretKey()))
+		if err != nil {
+			log.Fatal(err)
+		}
+		client, err := clerkorg.NewClient(clerk.SecretKey(),
+			clerkorg.WithRateLimiter(limiter),
+			clerkorg.WithHTTPClient(&http.Client{Transport: clerk.Transport()}))
+		if err != nil {
+			log.Fatal(err)
+		}
+		return client
+	}
+	one, other := newProcess(), newProcess()
+
+	ctx := context.Background()
+	_, err = one.Organizations.CreateInvitationBulk(ctx, clerk.OrganizationID(),
+		[]clerkorg.CreateInvitationParams{{EmailAddress: "ada@example.com", Role: clerkorg.RoleMember}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	state, err := other.Quota(ctx, clerkorg.QuotaBulk)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%d of %d left\n", state.Available, state.Quota.Limit)
+	// Output: 49 of 50 left
+}

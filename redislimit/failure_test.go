@@ -1,0 +1,236 @@
+package redislimit
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/clerkorg/clerkorg-go"
+)
+
+var (
+	errDown = errors.New("redis is down")
+	instant = clerkorg.Quota{Name: clerkorg.QuotaInstance, Limit: 5, Window: 10 * time.Second}
+)
+
+// newBreakable returns a limiter whose Redis fails while down is set.
+func newBreakable(t *testing.T, down *error, opts ...Option) *limiter {
+	_, client := newMini(t)
+	client.AddHook(&spy{before: func(redis.Cmder) error { return *down }})
+	return newTestLimiter(t, client, opts...)
+}
+
+// tryAgain makes the limiter try Redis without a pause.
+func (l *limiter) tryAgain() {
+	l.health.mu.Lock()
+	defer l.health.mu.Unlock()
+	l.health.again = time.Time{}
+}
+
+func TestLongWindowsFailClosed(t *testing.T) {
+	t.Parallel()
+	down := errDown
+	l := newBreakable(t, &down)
+	for range 2 { // the second without asking
+		_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly, MaxWait: time.Hour})
+		refused := refusal(t, err)
+		require.ErrorIs(t, err, errDown)
+		assert.Equal(t, hourly, refused.Quota)
+		assert.Positive(t, refused.RetryAfter)
+		assert.LessOrEqual(t, refused.RetryAfter, pauseAfterFailure)
+	}
+	_, err := l.State(t.Context(), hourly)
+	require.ErrorIs(t, err, errDown)
+	require.ErrorIs(t, l.Seed(t.Context(), hourly, time.Now()), errDown)
+
+	down = nil
+	l.tryAgain()
+	assert.Equal(t, hourly.Limit-1, mustAcquire(t, l, hourly).Left)
+}
+
+func TestShortWindowsGoOn(t *testing.T) {
+	t.Parallel()
+	var down error
+	l := newBreakable(t, &down)
+	first := mustAcquire(t, l, instant)
+	second := mustAcquire(t, l, instant)
+	require.NoError(t, l.Settle(t.Context(), first, clerkorg.Answered))
+
+	down = errDown
+	third := mustAcquire(t, l, instant)
+	assert.Equal(t, instant, third.Quota)
+	assert.Equal(t, 2, third.Left, "what it used before counts")
+	require.ErrorIs(t, l.Settle(t.Context(), second, clerkorg.NotSent), errDown, "Redis is told later")
+	require.NoError(t, l.Settle(t.Context(), third, clerkorg.Answered))
+	require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, instant), clerkorg.NotSent))
+	state, err := l.State(t.Context(), instant)
+	require.NoError(t, err)
+	assert.Equal(t, instant, state.Quota)
+	assert.Equal(t, 3, state.Available)
+	for range 3 {
+		require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, instant), clerkorg.Answered))
+	}
+	_, err = l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: instant})
+	assert.InDelta(t, 15*time.Second, refusal(t, err).RetryAfter, float64(10*time.Second))
+
+	// Redis comes back, and is told of the first, the third and three more.
+	down = nil
+	l.tryAgain()
+	_, err = l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: instant})
+	require.ErrorIs(t, err, clerkorg.ErrRateLimited)
+	state, err = l.State(t.Context(), instant)
+	require.NoError(t, err)
+	assert.Equal(t, 0, state.Available)
+	debts, _ := l.line(instant).owing()
+	assert.Empty(t, debts)
+}
+
+func TestLocalFallback(t *testing.T) {
+	t.Parallel()
+	down := errDown
+	l := newBreakable(t, &down, WithLocalFallback(4))
+	var tokens []clerkorg.Token
+	for i := range hourly.Limit / 4 {
+		token := mustAcquire(t, l, hourly)
+		assert.Equal(t, hourly.Limit/4-i-1, token.Left)
+		tokens = append(tokens, token)
+	}
+	_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly, MaxWait: time.Minute})
+	refused := refusal(t, err)
+	assert.Equal(t, hourly, refused.Quota)
+	assert.Greater(t, refused.RetryAfter, 59*time.Minute)
+
+	fates := []clerkorg.Fate{clerkorg.NotSent, clerkorg.Answered, clerkorg.Unanswered}
+	for i, token := range tokens {
+		require.NoError(t, l.Settle(t.Context(), token, fates[i%3]))
+	}
+	down = nil
+	l.tryAgain()
+	assert.Equal(t, hourly.Limit-8-1, mustAcquire(t, l, hourly).Left, "eight of twelve were sent")
+
+	few := clerkorg.Quota{Name: "few", Limit: 3, Window: time.Hour}
+	down = errDown
+	l.tryAgain()
+	token, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: few, Reserve: 2})
+	require.NoError(t, err, "one is for everybody")
+	require.NoError(t, l.Settle(t.Context(), token, clerkorg.Answered))
+}
+
+func TestLocalWaitObeysTheContext(t *testing.T) {
+	t.Parallel()
+	down := errDown
+	l := newBreakable(t, &down)
+	one := clerkorg.Quota{Name: "one", Limit: 1, Window: 10 * time.Second}
+	mustAcquire(t, l, one)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel)
+	_, err := l.Acquire(ctx, clerkorg.TokenRequest{Quota: one, MaxWait: time.Hour})
+	assert.Equal(t, context.Canceled, err)
+}
+
+func TestRedisIsToldLater(t *testing.T) {
+	t.Parallel()
+	var down error
+	l := newBreakable(t, &down)
+	a, b, c := mustAcquire(t, l, hourly), mustAcquire(t, l, hourly), mustAcquire(t, l, hourly)
+	down = errDown
+	require.ErrorIs(t, l.Settle(t.Context(), a, clerkorg.NotSent), errDown)
+	require.ErrorIs(t, l.Settle(t.Context(), b, clerkorg.Answered), errDown, "without asking")
+	require.ErrorIs(t, l.Settle(t.Context(), c, clerkorg.Unanswered), errDown)
+	down = nil
+	l.tryAgain()
+	assert.Equal(t, hourly.Limit-3, mustAcquire(t, l, hourly).Left)
+
+	down = errDown
+	require.ErrorIs(t, l.CloseUntil(t.Context(), hourly, time.Now().Add(time.Hour)), errDown)
+	down = nil
+	l.tryAgain()
+	_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly})
+	assert.InDelta(t, time.Hour, refusal(t, err).RetryAfter, float64(soon))
+	debts, closed := l.line(hourly).owing()
+	assert.Empty(t, debts)
+	assert.Zero(t, closed)
+}
+
+// TestReplyIsLost breaks the connection after Redis has given the token.
+func TestReplyIsLost(t *testing.T) {
+	t.Parallel()
+	_, client := newMini(t)
+	var lost error
+	client.AddHook(&spy{after: func(_ redis.Cmder, err error) error { return errors.Join(err, lost) }})
+	l := newTestLimiter(t, client)
+	available(t, l, hourly)
+	mustAcquire(t, l, hourly) // loads the script
+	lost = io.ErrUnexpectedEOF
+	_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly})
+	require.ErrorIs(t, err, clerkorg.ErrRateLimited)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	lost = nil
+	l.tryAgain()
+	assert.Equal(t, hourly.Limit-2, available(t, l, hourly))
+	assert.Equal(t, hourly.Limit-2, mustAcquire(t, l, hourly).Left, "the lost one is given back first")
+}
+
+// TestHangingRedis accepts connections and says nothing.
+func TestHangingRedis(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	client := redis.NewClient(&redis.Options{Addr: listener.Addr().String(), ReadTimeout: -1})
+	defer func() { _ = client.Close() }()
+	l, err := newLimiter(client, WithSecretKey(testKey), WithTimeout(50*time.Millisecond))
+	require.NoError(t, err)
+
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	start := time.Now()
+	_, err = l.Acquire(ctx, clerkorg.TokenRequest{Quota: hourly})
+	assert.Less(t, time.Since(start), soon)
+	require.ErrorIs(t, err, clerkorg.ErrRateLimited)
+	assert.NotErrorIs(t, err, context.DeadlineExceeded, "that would be the caller's")
+
+	_, err = l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: instant})
+	require.NoError(t, err)
+}
+
+// TestStrangeRedis answers what no script of ours does.
+func TestStrangeRedis(t *testing.T) {
+	t.Parallel()
+	_, client := newMini(t)
+	client.AddHook(&spy{after: func(cmd redis.Cmder, err error) error {
+		cmd.(*redis.Cmd).SetVal([]any{int64(1)})
+		return err
+	}})
+	l := newTestLimiter(t, client)
+	mustNot := func(err error) {
+		t.Helper()
+		assert.ErrorContains(t, err, "Redis answered with 1 numbers")
+		l.tryAgain()
+	}
+	_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly})
+	mustNot(err)
+	_, err = l.State(t.Context(), hourly)
+	mustNot(err)
+}
+
+func TestOldNewsIsDropped(t *testing.T) {
+	t.Parallel()
+	n := &line{}
+	n.owe(debt{token: "old", at: time.Now().Add(-time.Hour)}, time.Minute)
+	n.owe(debt{token: "new", at: time.Now()}, time.Minute)
+	debts, _ := n.owing()
+	require.Len(t, debts, 1)
+	n.owe(debt{token: "newer", at: time.Now()}, time.Minute)
+	n.paid(debts, time.Time{})
+	debts, _ = n.owing()
+	require.Len(t, debts, 1, "what came up meanwhile is owed still")
+	assert.Equal(t, "newer", debts[0].token)
+}

@@ -1,0 +1,139 @@
+package redislimit
+
+import (
+	"context"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/clerkorg/clerkorg-go"
+)
+
+// line is one quota within this process: who waits for it, and what Redis has not
+// been told yet.
+type line struct {
+	mu      sync.Mutex
+	came    uint64
+	waiters []*waiter // by reserve, then by arrival
+
+	owed   []debt
+	debts  uint64    // how many there have ever been
+	closed time.Time // when the quota opens, if that is owed too
+}
+
+// waiter is a call of Acquire.
+type waiter struct {
+	line    *line
+	quota   clerkorg.Quota
+	reserve int
+	came    uint64 // its place among those with the same reserve
+
+	since   time.Time
+	maxWait time.Duration
+	until   time.Duration // when it gives up, after since
+	cause   error         // what makes it give up then: nil, or context.DeadlineExceeded
+
+	woken chan struct{} // has something in it where the waiter is to ask again
+}
+
+func (n *line) newWaiter(ctx context.Context, req clerkorg.TokenRequest) *waiter {
+	w := &waiter{
+		line:    n,
+		quota:   req.Quota,
+		reserve: max(0, req.Reserve),
+		since:   time.Now(),
+		maxWait: max(0, req.MaxWait),
+		woken:   make(chan struct{}, 1),
+	}
+	w.until = w.maxWait
+	if deadline, ok := ctx.Deadline(); ok {
+		if left := time.Until(deadline); left < w.until {
+			w.until, w.cause = left, context.DeadlineExceeded
+		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.came++
+	w.came = n.came
+	return w
+}
+
+// patience is how much longer it waits.
+func (w *waiter) patience() time.Duration { return max(0, w.until-time.Since(w.since)) }
+
+func (w *waiter) hopeless(wait time.Duration) error {
+	return &clerkorg.RateLimitError{Quota: w.quota, RetryAfter: wait, Err: w.cause}
+}
+
+// place is how many wait ahead of w. The lock is held.
+func (n *line) place(w *waiter) int {
+	place, _ := slices.BinarySearchFunc(n.waiters, w, func(other, w *waiter) int {
+		if other.reserve < w.reserve || other.reserve == w.reserve && other.came < w.came {
+			return -1
+		}
+		return 1
+	})
+	return place
+}
+
+// ahead is how many tokens w has to leave to those who wait ahead of it.
+func (n *line) ahead(w *waiter) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.place(w)
+}
+
+func (n *line) join(w *waiter) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.waiters = slices.Insert(n.waiters, n.place(w), w)
+}
+
+// leave takes w out of the line, if it is in it. The next one asks for itself.
+func (n *line) leave(w *waiter) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	i := slices.Index(n.waiters, w)
+	if i < 0 {
+		return
+	}
+	n.waiters = slices.Delete(n.waiters, i, i+1)
+	if i == 0 {
+		n.wakeFirst()
+	}
+}
+
+func (n *line) length() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.waiters)
+}
+
+// wake makes the first of those who wait ask again: its wait may have changed.
+func (n *line) wake() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.wakeFirst()
+}
+
+func (n *line) wakeFirst() {
+	if len(n.waiters) == 0 {
+		return
+	}
+	select {
+	case n.waiters[0].woken <- struct{}{}:
+	default: // it has been woken already
+	}
+}
+
+// rest forgets that w was woken: it is about to ask.
+func (w *waiter) rest() {
+	select {
+	case <-w.woken:
+	default:
+	}
+}
+
+// never is a wait for more tokens than there are.
+const never = time.Duration(math.MaxInt64)

@@ -1,0 +1,36 @@
+-- state tells what is left, with ARGV[5] waiting for it already.
+--
+-- Returns {tokens that can be had now, until the next one, until it opens}, the
+-- latter two 0 where there is nothing to wait for.
+
+load()
+expire()
+
+-- Those who wait have a claim on the first tokens.
+local waiting = tonumber(ARGV[5])
+local available = 0
+if waiting == 0 then
+  -- The wait grows with the tokens asked for: find the first that is not free.
+  local free, taken = 0, left()
+  while free < taken do
+    local middle = math.floor((free + taken) / 2)
+    if wait(middle, 0) == 0 then
+      free = middle + 1
+    else
+      taken = middle
+    end
+  end
+  available = free
+end
+
+local rest
+if available == 0 then
+  rest = wait(0, waiting)
+elseif out > 0 then
+  rest = math.max(closed - now, returns(1) - now)
+elseif inflight > 0 then
+  rest = math.max(closed - now, window + slack)
+else
+  rest = closed - now
+end
+return {available, math.max(0, rest), math.max(0, closed - now)}

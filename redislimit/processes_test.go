@@ -1,0 +1,311 @@
+package redislimit
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/clerkorg/clerkorg-go"
+	"github.com/clerkorg/clerkorg-go/clerktest"
+)
+
+// jobs are what this test binary does in a process of its own, where the
+// environment says so.
+var jobs = map[string]func(l *limiter) error{
+	"crowd":  crowdJob,
+	"hold":   holdJob,
+	"invite": inviteJob,
+}
+
+func TestMain(m *testing.M) {
+	redis.SetLogger(silent{}) // the tests break connections on purpose
+	job := jobs[os.Getenv("REDISLIMIT_JOB")]
+	if job == nil {
+		code := m.Run()
+		if left := leftBehind(); code == 0 && left != "" {
+			fmt.Fprintln(os.Stderr, "goroutines are left behind:\n"+left)
+			code = 1
+		}
+		os.Exit(code)
+	}
+	opts, err := redis.ParseURL(os.Getenv("REDISLIMIT_URL"))
+	if err == nil {
+		opts.ContextTimeoutEnabled = true
+		var l *limiter
+		l, err = newLimiter(redis.NewClient(opts), WithSecretKey(testKey), WithPrefix(os.Getenv("REDISLIMIT_PREFIX")), WithTimeout(soon))
+		if err == nil {
+			l.slack, l.late = shortSlack, shortLate
+			err = job(l)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// leftBehind returns all stacks, if after a while a limiter is in one still.
+func leftBehind() string {
+	var stacks string
+	for deadline := time.Now().Add(soon); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		buffer := make([]byte, 1<<20)
+		stacks = string(buffer[:runtime.Stack(buffer, true)])
+		if !strings.Contains(stacks, "redislimit.(*limiter)") {
+			return ""
+		}
+	}
+	return stacks
+}
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
+// What children use, so that nobody has to wait for hours.
+const (
+	shortSlack = 200 * time.Millisecond
+	shortLate  = time.Second
+)
+
+var (
+	crowded = clerkorg.Quota{Name: "crowded", Limit: 50, Window: time.Second}
+	alone   = clerkorg.Quota{Name: "alone", Limit: 1, Window: 500 * time.Millisecond}
+	invited = clerkorg.Quota{Name: clerkorg.QuotaBulk, Limit: 10, Window: time.Second}
+)
+
+// shared is a Redis for a test and its children.
+type shared struct {
+	url, prefix string
+	limiter     *limiter // of the test itself
+}
+
+func newShared(t *testing.T) *shared {
+	url, prefix := realRedis(t)
+	l := newTestLimiter(t, dial(t, url), WithPrefix(prefix))
+	l.slack, l.late = shortSlack, shortLate
+	return &shared{url, prefix, l}
+}
+
+// child prepares a process that does a job.
+func (s *shared) child(t *testing.T, job string, env ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, self)
+	cmd.Env = append(os.Environ(), "REDISLIMIT_JOB="+job, "REDISLIMIT_URL="+s.url, "REDISLIMIT_PREFIX="+s.prefix)
+	cmd.Env = append(cmd.Env, env...)
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// run runs children to their end, all at once.
+func run(t *testing.T, children ...*exec.Cmd) {
+	t.Helper()
+	for _, cmd := range children {
+		require.NoError(t, cmd.Start())
+	}
+	for _, cmd := range children {
+		assert.NoError(t, cmd.Wait())
+	}
+}
+
+// TestCrowdOfProcesses has 4 processes with 50 goroutines each take one quota of 50.
+func TestCrowdOfProcesses(t *testing.T) {
+	t.Parallel()
+	s := newShared(t)
+	var mu sync.Mutex
+	var counted []time.Time
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		counted = append(counted, time.Now())
+	}))
+	defer server.Close()
+	var children []*exec.Cmd
+	for range 4 {
+		children = append(children, s.child(t, "crowd", "REDISLIMIT_TARGET="+server.URL))
+	}
+	run(t, children...)
+	mu.Lock()
+	defer mu.Unlock()
+	require.Len(t, counted, 200)
+	noWindowHoldsTooMany(t, counted, crowded)
+}
+
+func crowdJob(l *limiter) error {
+	ctx := context.Background()
+	errs := make([]error, 50)
+	var group sync.WaitGroup
+	for i := range errs {
+		group.Go(func() {
+			token, err := l.Acquire(ctx, clerkorg.TokenRequest{Quota: crowded, MaxWait: time.Minute})
+			if err != nil {
+				errs[i] = err
+				return
+			}
+			response, err := http.Get(os.Getenv("REDISLIMIT_TARGET"))
+			if err == nil {
+				err = response.Body.Close()
+			}
+			errs[i] = errors.Join(err, l.Settle(ctx, token, clerkorg.Answered))
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+// TestHolderIsKilled kills a process that has taken the only token.
+func TestHolderIsKilled(t *testing.T) {
+	t.Parallel()
+	s := newShared(t)
+	holder := s.child(t, "hold")
+	stdin, err := holder.StdinPipe()
+	require.NoError(t, err)
+	defer func() { _ = stdin.Close() }()
+	stdout, err := holder.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, holder.Start())
+	id, err := bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(t, err)
+	id = strings.TrimSpace(id)
+	require.NoError(t, holder.Process.Kill())
+	require.Error(t, holder.Wait())
+
+	_, err = s.limiter.Acquire(t.Context(), clerkorg.TokenRequest{Quota: alone})
+	assert.Positive(t, refusal(t, err).RetryAfter)
+	token, err := s.limiter.Acquire(t.Context(), clerkorg.TokenRequest{Quota: alone, MaxWait: soon})
+	require.NoError(t, err, "it came back")
+
+	keys := s.limiter.keys(alone)
+	given, err := s.limiter.redis.ZScore(t.Context(), keys[1], id).Result()
+	require.NoError(t, err, "the dead one's counts as a request that nobody answered")
+	taken, err := s.limiter.redis.ZScore(t.Context(), keys[2], token.ID).Result()
+	require.NoError(t, err)
+	held := duration(int64(taken-given)) - shortLate // both are when they would be given up
+	assert.GreaterOrEqual(t, held, alone.Window+shortSlack, "a window after the latest moment it may have counted")
+	for _, key := range keys {
+		assert.Positive(t, s.limiter.redis.PTTL(t.Context(), key).Val(), key)
+	}
+}
+
+func holdJob(l *limiter) error {
+	token, err := l.Acquire(context.Background(), clerkorg.TokenRequest{Quota: alone})
+	if err != nil {
+		return err
+	}
+	fmt.Println(token.ID)
+	_, _ = bufio.NewReader(os.Stdin).ReadString('\n') // until it is killed
+	return nil
+}
+
+// TestClientsShareAQuota has clients of package clerkorg in three processes use up
+// one quota of one server again and again: it never has to refuse.
+func TestClientsShareAQuota(t *testing.T) {
+	t.Parallel()
+	s := newShared(t)
+	server := clerktest.NewServer(
+		clerktest.WithQuota(clerktest.OpBulk, invited.Limit, invited.Window),
+		clerktest.WithRateLimits(clerktest.SlidingLog),
+	)
+	defer server.Close()
+	var children []*exec.Cmd
+	for range 3 {
+		children = append(children, s.child(t, "invite",
+			"CLERK_API_URL="+server.URL(), "CLERK_SECRET_KEY="+server.SecretKey(), "REDISLIMIT_ORG="+server.OrganizationID()))
+	}
+	run(t, children...)
+	assert.Equal(t, 3*12, server.CallCount(clerktest.OpBulk))
+	assert.Equal(t, 0, server.RateLimited())
+}
+
+func inviteJob(l *limiter) error {
+	client, err := clerkorg.NewClientFromEnv(
+		clerkorg.WithRateLimiter(l), clerkorg.WithQuotas(invited), clerkorg.WithMaxRateLimitWait(time.Minute))
+	if err != nil {
+		return err
+	}
+	errs := make([]error, 12)
+	var group sync.WaitGroup
+	for i := range errs {
+		group.Go(func() {
+			_, errs[i] = client.Organizations.CreateInvitationBulk(context.Background(), os.Getenv("REDISLIMIT_ORG"),
+				[]clerkorg.CreateInvitationParams{{EmailAddress: fmt.Sprintf("p%d-%d@example.com", os.Getpid(), i), Role: clerkorg.RoleMember}})
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+// TestRedisRestarts loses all that Redis knew.
+func TestRedisRestarts(t *testing.T) {
+	t.Parallel()
+	server := newServer(t)
+	l := newTestLimiter(t, dial(t, "redis://"+server.addr))
+	for range 3 {
+		require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, hourly), clerkorg.Answered))
+	}
+	held := mustAcquire(t, l, hourly)
+
+	server.kill()
+	eventually(t, func() bool {
+		_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly})
+		return err != nil
+	}, "nothing is sent without Redis")
+	_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly, MaxWait: time.Minute})
+	refused := refusal(t, err)
+	require.Error(t, refused.Err)
+	require.Error(t, l.Settle(t.Context(), held, clerkorg.Answered))
+
+	require.True(t, server.start(t))
+	var token clerkorg.Token
+	eventually(t, func() bool {
+		token, err = l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly})
+		return err == nil
+	}, "it goes on by itself")
+	assert.Equal(t, hourly.Limit-2, token.Left, "the quota is forgotten, but for what was owed")
+
+	// Whoever lists the invitations can tell it.
+	fresh := clerkorg.Quota{Name: "fresh", Limit: 50, Window: time.Hour}
+	times := []time.Time{time.Now().Add(-time.Minute), time.Now().Add(-2 * time.Minute)}
+	require.NoError(t, l.Seed(t.Context(), fresh, times...))
+	assert.Equal(t, fresh.Limit-2, available(t, l, fresh))
+}
+
+// TestCluster runs every script in a cluster, which refuses keys of two slots.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	server := newServer(t, "--cluster-enabled", "yes")
+	node := dial(t, "redis://"+server.addr)
+	require.NoError(t, node.ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
+	eventually(t, func() bool {
+		return strings.Contains(node.ClusterInfo(t.Context()).Val(), "cluster_state:ok")
+	}, "the cluster is up")
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{server.addr}, ContextTimeoutEnabled: true})
+	defer func() { _ = client.Close() }()
+
+	l := newTestLimiter(t, client)
+	for _, quota := range []clerkorg.Quota{hourly, instant} {
+		require.NoError(t, l.Seed(t.Context(), quota, time.Now().Add(-time.Second)))
+		require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, quota), clerkorg.Answered))
+		assert.Equal(t, quota.Limit-2, available(t, l, quota))
+		require.NoError(t, l.CloseUntil(t.Context(), quota, time.Now().Add(time.Hour)))
+		_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: quota})
+		assert.InDelta(t, time.Hour, refusal(t, err).RetryAfter, float64(soon))
+	}
+}
