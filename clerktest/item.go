@@ -225,18 +225,13 @@ func (f *fields) redirect(name string) string {
 	return *text
 }
 
-// validAddress accepts what net/mail calls a bare address, with a domain that
-// could be found by DNS and within the lengths of RFC 5321.
+// validAddress accepts a bare RFC 5322 address of at most 254 bytes, as net/mail
+// reads it.
 func validAddress(email string) bool {
 	parsed, err := mail.ParseAddress(email)
-	if err != nil || parsed.Address != email || len(email) > 254 {
+	if err != nil || parsed.Name != "" || len(email) > 254 {
 		return false
 	}
-	at := strings.LastIndexByte(email, '@')
-	local, domain := email[:at], email[at+1:]
-	if len(local) > 64 || strings.Contains(domain, "..") {
-		return false
-	}
-	dot := strings.LastIndexByte(domain, '.')
-	return dot > 0 && dot < len(domain)-1 && domain[0] != '['
+	// String puts the quotes back around a local part that needs them.
+	return parsed.Address == email || parsed.String() == "<"+email+">"
 }
