@@ -25,7 +25,7 @@ func (c *Client) check(next handler) handler {
 			return got, err
 		}
 		defer releaseBuffer(got.body)
-		api := newAPIError(call, got)
+		api := c.newAPIError(call, got)
 		halfway := api.StatusCode >= 500 || api.StatusCode == http.StatusRequestTimeout
 		refused := api.StatusCode == http.StatusServiceUnavailable && api.RetryAfter > 0
 		if call.creates() && halfway && !refused {
@@ -35,8 +35,9 @@ func (c *Client) check(next handler) handler {
 	}
 }
 
-func newAPIError(call *call, got *answer) *APIError {
-	body := got.body.Bytes()
+func (c *Client) newAPIError(call *call, got *answer) *APIError {
+	// A server that repeats the key in its answer shall not make us repeat it.
+	body := c.redact(got.body.Bytes())
 	var parsed struct {
 		Errors  []ErrorDetail `json:"errors"`
 		TraceID string        `json:"clerk_trace_id"`
@@ -60,16 +61,20 @@ func traceID(header http.Header) string {
 	return cmp.Or(header.Get("Clerk-Trace-Id"), header.Get("CF-Ray"))
 }
 
-// retryAfter reads a Retry-After header, in seconds or as a date.
+// shortestWait is what "now" in a Retry-After means: the header counts seconds.
+const shortestWait = time.Second
+
+// retryAfter reads a Retry-After header, in seconds or as a date. It is 0 where
+// there is none.
 func retryAfter(header http.Header, now time.Time) time.Duration {
 	text := strings.TrimSpace(header.Get("Retry-After"))
 	digits := strings.Trim(text, "0123456789.") == "" // ParseFloat also reads "Inf" and "1e9"
-	if seconds, err := strconv.ParseFloat(text, 64); err == nil && digits && seconds > 0 {
+	if seconds, err := strconv.ParseFloat(text, 64); err == nil && digits {
 		const most = 1 << 31 // keeps nonsense from overflowing
-		return time.Duration(min(seconds, most) * float64(time.Second))
+		return max(shortestWait, time.Duration(min(seconds, most)*float64(time.Second)))
 	}
 	if at, err := http.ParseTime(text); err == nil {
-		return max(0, at.Sub(now))
+		return max(shortestWait, at.Sub(now))
 	}
 	return 0
 }

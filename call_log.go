@@ -44,6 +44,14 @@ func (c *Client) log(next handler) handler {
 	}
 }
 
+// note warns of a limiter that could not be told what became of a call. The call
+// itself is not concerned.
+func (c *Client) note(ctx context.Context, quota Quota, err error) {
+	if err != nil && c.logger != nil {
+		c.logger.LogAttrs(ctx, slog.LevelWarn, "clerk quota not settled", slog.String("quota", quota.Name), slog.Any("error", err))
+	}
+}
+
 // failureKind names a failure by its type: the text of an error that is not ours
 // could hold anything.
 func failureKind(err error) string {

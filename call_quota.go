@@ -19,7 +19,7 @@ func (c *Client) limit(next handler) handler {
 			// limiter that cannot be reached gives them back by itself in time.
 			ctx := context.WithoutCancel(ctx)
 			for _, token := range tokens {
-				_ = c.limiter.Settle(ctx, token, fate)
+				c.note(ctx, token.Quota, c.limiter.Settle(ctx, token, fate))
 			}
 		}()
 
@@ -85,6 +85,7 @@ func (c *Client) closeQuota(ctx context.Context, quota Quota, api *APIError) err
 	if wait == 0 {
 		wait = quota.Window / 10 // nobody said; ten looks in a window at most
 	}
-	_ = c.limiter.CloseUntil(context.WithoutCancel(ctx), quota, time.Now().Add(wait))
+	ctx = context.WithoutCancel(ctx)
+	c.note(ctx, quota, c.limiter.CloseUntil(ctx, quota, time.Now().Add(wait)))
 	return &RateLimitError{Quota: quota, RetryAfter: wait, Err: api}
 }

@@ -137,6 +137,7 @@ func (d *departure) hooks() *httptrace.ClientTrace {
 				d.wrote.Store(true)
 			}
 		},
+		GotFirstResponseByte: func() { d.wrote.Store(true) },
 	}
 }
 

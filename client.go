@@ -1,6 +1,7 @@
 package clerkorg
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -42,9 +43,11 @@ type Client struct {
 	maxWait    time.Duration
 	maxRetries int
 
-	// authorize puts the secret key into a request. It is a function because no
-	// printer, encoder or logger can look into one.
+	// authorize puts the secret key into a request, and redact takes it out of an
+	// answer. They are functions because no printer, encoder or logger can look into
+	// one.
 	authorize func(http.Header)
+	redact    func([]byte) []byte
 
 	handle handler
 }
@@ -84,6 +87,9 @@ func NewClient(secretKey string, opts ...Option) (*Client, error) {
 	c.http = prepareHTTPClient(c.http)
 	bearer := "Bearer " + secretKey
 	c.authorize = func(h http.Header) { h.Set("Authorization", bearer) }
+	c.redact = func(text []byte) []byte {
+		return bytes.ReplaceAll(text, []byte(secretKey), []byte("[secret key]"))
+	}
 	if c.limiter == nil {
 		c.limiter = sharedLimiters.bucket(secretKey)
 	}

@@ -187,7 +187,7 @@ func (e *APIError) LogValue() slog.Value {
 // [ErrRateLimited].
 type RateLimitError struct {
 	Quota      Quota         // which one
-	RetryAfter time.Duration // how long until a call can be made
+	RetryAfter time.Duration // how long until a call can be made; 0 where the limiter could not tell
 
 	// Err is the server's [*APIError] where the server refused,
 	// [context.DeadlineExceeded] where the deadline of the call lies before the
@@ -200,6 +200,9 @@ func (e *RateLimitError) Error() string {
 		return "clerkorg: no error"
 	}
 	text := fmt.Sprintf("clerkorg: quota %s is spent, free again in %s", e.Quota, e.RetryAfter.Round(time.Millisecond))
+	if e.RetryAfter == 0 && e.Err != nil {
+		text = fmt.Sprintf("clerkorg: quota %s cannot be kept now", e.Quota) // nobody knows whether it is spent
+	}
 	if e.Err != nil {
 		text += ": " + unbroken(e.Err.Error())
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/google/go-querystring/query"
 
@@ -124,6 +125,9 @@ func decodeBulk(data []byte, want int) ([]OrganizationInvitation, error) {
 	}
 	if len(list.Data) != want {
 		return nil, fmt.Errorf("the answer holds %d invitations, %d were sent", len(list.Data), want)
+	}
+	if slices.ContainsFunc(list.Data, func(i OrganizationInvitation) bool { return i.ID == "" }) {
+		return nil, errors.New("the answer holds an invitation without an id")
 	}
 	return list.Data, nil
 }

@@ -146,7 +146,8 @@ func WithMaxRetries(retries int) Option {
 }
 
 // WithLogger writes a debug line for every attempt of a call: method, path
-// template, status, duration, attempt, trace id, codes and quota left. Neither
+// template, status, duration, attempt, trace id, codes and quota left; and a
+// warning where a rate limiter could not be told what became of a call. Neither
 // the key nor an e-mail address is ever in it.
 func WithLogger(logger *slog.Logger) Option {
 	return func(c *Client) error {

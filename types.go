@@ -116,15 +116,15 @@ func (n nullable) MarshalJSON() ([]byte, error) {
 
 // Timestamp is a moment as Clerk writes it: whole milliseconds since 1970, null
 // where there is none. Its zero value is null. Where an answer holds seconds (old
-// ones do), they are told apart by their size: as milliseconds they would be in
-// the first weeks of 1970.
+// ones do), they are told apart by their size: as milliseconds they would lie
+// before March 1973.
 type Timestamp struct {
 	time.Time
 }
 
-// mostSeconds is the largest number that is read as seconds: as seconds the year
-// 5138, as milliseconds March 1973, before there was anything to invite to.
-const mostSeconds = 100_000_000_000
+// Numbers from leastSeconds to mostSeconds are read as seconds: as such they are
+// in the years 2001 to 5138, as milliseconds in the first three of the 1970s.
+const leastSeconds, mostSeconds = 1_000_000_000, 100_000_000_000
 
 // UnmarshalJSON reads a number of milliseconds (or seconds), or null.
 func (t *Timestamp) UnmarshalJSON(data []byte) error {
@@ -143,7 +143,7 @@ func (t *Timestamp) UnmarshalJSON(data []byte) error {
 	switch {
 	case n == 0:
 		*t = Timestamp{}
-	case n > -mostSeconds && n < mostSeconds:
+	case n >= leastSeconds && n < mostSeconds:
 		*t = Timestamp{time.Unix(n, 0).UTC()}
 	default:
 		*t = Timestamp{time.UnixMilli(n).UTC()}
