@@ -1,0 +1,124 @@
+// Command handler is an HTTP service that invites up to ten people while somebody
+// waits for the answer.
+//
+//	go run ./examples/handler           # against a Clerk in memory
+//	go run ./examples/handler -demo     # makes a few requests to itself, and ends
+//
+//	curl -i http://127.0.0.1:8080/organizations/org_…/invitations \
+//	  -H 'Content-Type: application/json' \
+//	  -d '{"invitations":[{"email_address":"ada@example.com"}]}'
+//
+// With CLERK_SECRET_KEY it invites for real, and with REDIS_URL it shares its quota
+// with every other replica. -telemetry prints OpenTelemetry's traces and metrics.
+//
+// There is no authentication of callers: see newService for where it goes.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/clerkorg/clerkorg-go/clerktest"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "handler:", err)
+		os.Exit(1)
+	}
+}
+
+// backend is the Clerk that the service talks to.
+type backend struct {
+	secretKey, baseURL string // baseURL is empty for the default
+	redisURL           string // empty: the quota is in this process
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("handler", flag.ContinueOnError)
+	address := flags.String("addr", "127.0.0.1:8080", "`address` to listen on")
+	demo := flags.Bool("demo", false, "make a few requests, print them, and end; always with a Clerk in memory")
+	verbose := flags.Bool("telemetry", false, "print traces and metrics")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	b := backend{secretKey: os.Getenv("CLERK_SECRET_KEY"), baseURL: os.Getenv("CLERK_API_URL"), redisURL: os.Getenv("REDIS_URL")}
+	organization := ""
+	if *demo || b.secretKey == "" {
+		server := clerktest.NewServer()
+		defer server.Close()
+		organization = server.OrganizationID()
+		b = backend{secretKey: server.SecretKey(), baseURL: server.URL()}
+	}
+	if *demo {
+		return demonstrate(ctx, out, b, organization)
+	}
+
+	log := slog.New(slog.NewJSONHandler(out, nil))
+	if organization != "" {
+		log.Info("CLERK_SECRET_KEY is not set: this is a Clerk in memory", "organization", organization)
+	}
+	telemetry := newTelemetry(nil, nil)
+	if *verbose {
+		var err error
+		if telemetry, err = printedTelemetry(out); err != nil {
+			return err
+		}
+	}
+	defer telemetry.shutdown(log)
+	handler, done, err := newHandler(b, telemetry, log)
+	if err != nil {
+		return err
+	}
+	defer done()
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *address)
+	if err != nil {
+		return err
+	}
+	log.Info("listening", "url", "http://"+listener.Addr().String())
+	return serve(ctx, listener, handler, log)
+}
+
+// shutdownTimeout is enough for a request under way, and less than the 30 s after
+// which Kubernetes sends SIGKILL.
+const shutdownTimeout = 25 * time.Second
+
+// serve serves until ctx ends, and then finishes what has begun.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      requestTimeout + 5*time.Second,
+		IdleTimeout:       time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("stopping")
+	// The context of the requests is not ctx: a signal must not tear a call to Clerk
+	// apart, whose outcome nobody would know then.
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	return server.Shutdown(ending)
+}

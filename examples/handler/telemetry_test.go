@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/clerkorg/clerkorg-go"
+	"github.com/clerkorg/clerkorg-go/clerktest"
+)
+
+// TestTellsNobody makes requests that end in every way, some with list calls whose
+// queries hold addresses, and reads all that the service has told about itself.
+func TestTellsNobody(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, clerktest.WithNamedRefusals(clerktest.NameInText))
+	f.clerk.AddMember(f.clerk.OrganizationID(), "member@invitee.example", "org:member")
+	f.post(t, bodyOf("ada@invitee.example", "bob@invitee.example"))
+	f.post(t, bodyOf("ada@invitee.example", "charles@invitee.example"), f.url+"?email_address=ada@invitee.example")
+	f.post(t, bodyOf("member@invitee.example"))
+	f.post(t, bodyOf("ada@invitee", "charles@invitee.example"))
+	for _, kind := range []clerktest.FaultKind{clerktest.FaultStatusAfter, clerktest.FaultResetAfter, clerktest.FaultTruncate, clerktest.FaultHTML} {
+		remove := f.clerk.Inject(clerktest.Fault{Kind: kind})
+		f.post(t, bodyOf("dora@invitee.example", "emil@invitee.example"))
+		remove()
+	}
+	require.Positive(t, f.clerk.CallCount(clerktest.OpList), "addresses were in queries")
+	for _, call := range f.clerk.Calls() {
+		if call.Operation == clerktest.OpList {
+			require.Equal(t, http.StatusOK, call.Status, "and arrived")
+		}
+	}
+	told := f.told(t)
+	require.Greater(t, len(told), 5000)
+	for _, secret := range []string{"ada", "invitee", "%40", f.clerk.SecretKey(), "Bearer", "email_address="} {
+		assert.Zero(t, strings.Count(told, secret), secret) // what was told is too long to be shown
+	}
+	for _, name := range []string{"url.full", "http.client.request.duration", "clerk api call"} {
+		assert.Positive(t, strings.Count(told, name), "it would be in %s", name)
+	}
+}
+
+// TestTraces has the calls to Clerk below the request that they were made for.
+func TestTraces(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.post(t, bodyOf(guests(2)...))
+	// The span of the request ends after its answer.
+	require.Eventually(t, func() bool { return len(f.spans.GetSpans()) == 2 }, 10*time.Second, time.Millisecond)
+	spans := f.spans.GetSpans()
+	call, request := spans[0], spans[1]
+	assert.Equal(t, trace.SpanKindClient, call.SpanKind)
+	assert.Equal(t, trace.SpanKindServer, request.SpanKind)
+	assert.Equal(t, request.SpanContext.SpanID(), call.Parent.SpanID())
+	assert.Equal(t, int64(49), f.left(t, clerkorg.QuotaBulk))
+}
+
+// TestNothingIsPropagated to Clerk, and queries arrive as they were.
+func TestNothingIsPropagated(t *testing.T) {
+	t.Parallel()
+	var seen *http.Request
+	transport := newTelemetry(nil, nil).outgoing(roundTripper(func(req *http.Request) (*http.Response, error) {
+		seen = req
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: req}, nil
+	}))
+	req, err := http.NewRequestWithContext(context.WithValue(t.Context(), queryKey{}, "somebody else's"), http.MethodGet,
+		"https://api.clerk.com/v1/organizations/org_1/invitations?email_address=ada%40example.com&limit=1", http.NoBody)
+	require.NoError(t, err)
+	resp, err := transport.RoundTrip(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, req.URL.String(), seen.URL.String())
+	for name := range seen.Header {
+		assert.NotContains(t, []string{"traceparent", "tracestate", "baggage"}, strings.ToLower(name))
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }

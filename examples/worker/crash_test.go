@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/riverqueue/river/rivertype"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/clerkorg/clerkorg-go/clerktest"
+)
+
+// process is a worker in a process of its own.
+type process struct {
+	*exec.Cmd
+	log bytes.Buffer // to be read when it has ended
+}
+
+// startWorker starts a worker and returns when it works.
+func startWorker(t *testing.T, server *clerktest.Server, database string) *process {
+	t.Helper()
+	p := &process{Cmd: exec.CommandContext(t.Context(), os.Args[0], "-work")}
+	p.Env = append(os.Environ(), "WORKER_TEST_PROCESS=1",
+		"CLERK_SECRET_KEY="+server.SecretKey(), "CLERK_API_URL="+server.URL(), "DATABASE_URL="+database, "REDIS_URL=")
+	p.Stderr = &p.log
+	out, err := p.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.Start())
+	working := make(chan struct{})
+	go func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if strings.Contains(lines.Text(), "msg=working") {
+				close(working)
+			}
+		}
+	}()
+	select {
+	case <-working:
+	case <-time.After(20 * time.Second):
+		t.Fatal("a worker does not start")
+	}
+	return p
+}
+
+// TestWorkerKilled has two workers on one PostgreSQL. The first hangs in two
+// calls, one that Clerk has carried out and one that arrives only after the worker
+// is dead. The second finishes.
+func TestWorkerKilled(t *testing.T) {
+	t.Parallel()
+	database := postgres(t)
+	server := clerktest.NewServer(clerktest.WithLatency(func() time.Duration { return 20 * time.Millisecond }))
+	t.Cleanup(server.Close)
+	server.Inject(clerktest.Fault{Operation: clerktest.OpBulk, Calls: []int{2}, Kind: clerktest.FaultDelayAfter, Delay: time.Minute})
+	server.Inject(clerktest.Fault{Operation: clerktest.OpBulk, Calls: []int{3}, Kind: clerktest.FaultDelay, Delay: 3 * time.Second})
+
+	jobs, done, err := openQueue(t.Context(), database, short.config(&inviter{}))
+	require.NoError(t, err)
+	t.Cleanup(done)
+	people := someone("ann", 120)
+	made, err := enqueue(t.Context(), jobs, server.OrganizationID(), people)
+	require.NoError(t, err)
+	require.Equal(t, 12, made.jobs)
+	pool := connect(t, database)
+	count := func(query string) (n int) {
+		require.NoError(t, pool.QueryRow(t.Context(), query).Scan(&n))
+		return n
+	}
+
+	first := startWorker(t, server, database)
+	eventually(t, "the first worker hangs", func() bool { return server.CallCount(clerktest.OpBulk) == 3 })
+	eventually(t, "the first worker leads", func() bool { return count("SELECT count(*) FROM river_leader") == 1 })
+	second := startWorker(t, server, database)
+	require.NoError(t, first.Process.Kill())
+	require.Error(t, first.Wait())
+	// The two in which it hung, and perhaps one that it had no time to record.
+	const orphans = "SELECT count(*) FROM river_job WHERE state = 'running' AND attempted_by[1] = (SELECT leader_id FROM river_leader)"
+	dead := count(orphans)
+	require.GreaterOrEqual(t, dead, 2)
+
+	// The dead worker's lease of the lead would last for 15 s. Only who leads rescues
+	// jobs: first as it takes over, by when these must be due, then every 30 s.
+	eventually(t, "the jobs of the dead are due", func() bool {
+		return count(orphans+" AND attempted_at < now() - interval '"+short.rescueAfter.String()+"'") == dead
+	})
+	_, err = pool.Exec(t.Context(), "DELETE FROM river_leader")
+	require.NoError(t, err)
+
+	eventually(t, "the second worker finishes", func() bool {
+		return count("SELECT count(*) FROM river_job WHERE state = '"+string(rivertype.JobStateCompleted)+"'") == 12
+	})
+	everybodyOnce(t, server, people)
+	assert.Equal(t, 12, server.CallCount(clerktest.OpBulk), "the two calls were not made again")
+	assert.Zero(t, server.RateLimited())
+	var out bytes.Buffer
+	require.NoError(t, report(t.Context(), jobs, &out))
+	assert.Equal(t, "people: 120 invited\njobs: 12 completed\n", out.String())
+
+	require.NoError(t, second.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, second.Wait(), "SIGTERM is a good end")
+	assert.Empty(t, second.log.String())
+}

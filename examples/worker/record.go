@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/clerkorg/clerkorg-go"
+)
+
+// record is what became of the people of a job so far. It is the job's output, so
+// that it stays with the job from run to run, and can be read when it is over.
+type record struct {
+	People []outcome `json:"people"` // those of the job, in its order
+
+	// Apart: a batch was refused without a word about whom it concerns. Who is
+	// left goes one by one.
+	Apart bool `json:"apart,omitempty"`
+}
+
+type outcome struct {
+	EmailAddress string                 `json:"email_address"`
+	Outcome      clerkorg.InviteOutcome `json:"outcome,omitempty"` // empty: not decided yet
+	InvitationID string                 `json:"invitation_id,omitempty"`
+	Code         clerkorg.ErrorCode     `json:"code,omitempty"` // Clerk's reason
+	Invalid      string                 `json:"invalid,omitempty"`
+}
+
+// recall reads the record that the last run left.
+func recall(job *river.Job[InviteBatch]) *record {
+	r := &record{}
+	if err := json.Unmarshal(job.Output(), r); err != nil || len(r.People) != len(job.Args.People) {
+		r = &record{People: make([]outcome, len(job.Args.People))} // nothing is lost: a later run looks
+		for i, p := range job.Args.People {
+			r.People[i].EmailAddress = p.EmailAddress
+		}
+	}
+	return r
+}
+
+// waiting returns the indexes of those who are not decided.
+func (r *record) waiting() []int {
+	var left []int
+	for i, p := range r.People {
+		if p.Outcome == "" {
+			left = append(left, i)
+		}
+	}
+	return left
+}
+
+func (r *record) invited(i int, invitationID string) {
+	r.People[i].Outcome, r.People[i].InvitationID = clerkorg.OutcomeInvited, invitationID
+}
+
+// refused decides who was refused, by Clerk's reason.
+func (r *record) refused(i int, code clerkorg.ErrorCode) {
+	r.People[i].Code = code
+	switch code {
+	case clerkorg.CodeDuplicateRecord, clerkorg.CodeInvitationNotUnique:
+		r.People[i].Outcome = clerkorg.OutcomeAlreadyInvited
+	case clerkorg.CodeAlreadyMember:
+		r.People[i].Outcome = clerkorg.OutcomeAlreadyMember
+	default:
+		r.People[i].Outcome = clerkorg.OutcomeRejected
+	}
+}
+
+func (r *record) counts() map[clerkorg.InviteOutcome]int {
+	counts := map[clerkorg.InviteOutcome]int{}
+	for _, p := range r.People {
+		counts[p.Outcome]++
+	}
+	return counts
+}
+
+// report prints what became of everybody but those who were simply invited.
+func report(ctx context.Context, jobs queue, out io.Writer) error {
+	total, states := map[clerkorg.InviteOutcome]int{}, map[rivertype.JobState]int{}
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	params := river.NewJobListParams().Kinds(InviteBatch{}.Kind()).OrderBy(river.JobListOrderByID, river.SortOrderAsc).First(500)
+	for {
+		page, err := jobs.JobList(ctx, params)
+		if err != nil {
+			return fmt.Errorf("list the jobs: %w", err)
+		}
+		for _, row := range page.Jobs {
+			job := &river.Job[InviteBatch]{JobRow: row}
+			if err := json.Unmarshal(row.EncodedArgs, &job.Args); err != nil {
+				return fmt.Errorf("job %d cannot be read", row.ID)
+			}
+			states[row.State]++
+			r := recall(job)
+			for o, n := range r.counts() {
+				total[o] += n
+			}
+			for _, p := range r.People {
+				if p.Outcome != clerkorg.OutcomeInvited && p.Outcome != "" {
+					fmt.Fprintf(table, "  %s\t%s\t%s%s\n", p.EmailAddress, p.Outcome, p.Code, p.Invalid)
+				}
+			}
+		}
+		if page.LastCursor == nil || len(page.Jobs) < 500 {
+			break
+		}
+		params = params.After(page.LastCursor)
+	}
+	_ = table.Flush()
+	printCounts(out, "people", total)
+	printCounts(out, "jobs", states)
+	return nil
+}
+
+func printCounts[K ~string](out io.Writer, what string, counts map[K]int) {
+	names := make([]K, 0, len(counts))
+	for name := range counts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	fmt.Fprintf(out, "%s:", what)
+	for _, name := range names {
+		label := string(name)
+		if label == "" {
+			label = "waiting"
+		}
+		fmt.Fprintf(out, " %d %s", counts[name], label)
+	}
+	fmt.Fprintln(out)
+}
