@@ -213,7 +213,7 @@ const (
 	escaped = "\"\\/\b\f\n\r\t"
 )
 
-// unicodeEscape returns the value of the \uXXXX that b begins with, or -1.
+// unicodeEscape returns the value of the escape of four hexadecimal digits that b begins with, or -1.
 func unicodeEscape(b []byte) rune {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return -1
