@@ -157,10 +157,10 @@ var knownNames = func() (names []string) {
 		reflect.TypeFor[organization](), reflect.TypeFor[everything](), reflect.TypeFor[struct{ A, B int }](),
 		reflect.TypeFor[even](),
 	} {
-		for i := range t.NumField() {
-			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		for field := range t.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			if name == "" {
-				name = t.Field(i).Name
+				name = field.Name
 			}
 			names = append(names, name)
 		}
