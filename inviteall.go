@@ -128,8 +128,9 @@ type Progress struct {
 // The sequence invitations is read from the goroutine that ranges, only as far as
 // there is room for it. Nothing is sent before the result is ranged over.
 func (s *OrganizationsService) InviteAll(ctx context.Context, organizationID string, invitations iter.Seq[CreateInvitationParams], opts *InviteAllOptions) iter.Seq2[InviteResult, error] {
-	options := valueOf(opts)
+	given := valueOf(opts)
 	return func(yield func(InviteResult, error) bool) {
+		options := given
 		if err := s.checkInviteAll(organizationID, invitations, &options); err != nil {
 			yield(InviteResult{}, err)
 			return

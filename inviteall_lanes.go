@@ -20,7 +20,16 @@ func (r *inviteRun) dispatch() {
 	if r.doubts > 0 {
 		return
 	}
-	for r.free(&r.bulk, now) {
+	if r.bulk.full { // what was to be halved fits one by one at most
+		for _, half := range r.halves {
+			r.queue(&r.apart, half...)
+		}
+		r.halves = nil
+	}
+	// While creating fails, single calls find out when it works again: there are
+	// more of them.
+	probing := r.sends.lasts() && r.free(&r.single, now) && !r.opts.BulkOnly
+	for !probing && r.free(&r.bulk, now) {
 		if len(r.halves) > 0 {
 			r.sendBulk(r.halves[0], true)
 			r.halves = r.halves[1:]
@@ -52,7 +61,12 @@ func (r *inviteRun) dispatchReads() {
 	}
 }
 
+// free reports whether a lane can take another call. While creating fails, it is
+// tried with one call at a time.
 func (r *inviteRun) free(l *lane, now time.Time) bool {
+	if r.sends.lasts() && r.bulk.inFlight+r.single.inFlight > 0 {
+		return false
+	}
 	return l.inFlight < r.opts.Concurrency && !l.until.After(now) && !l.full
 }
 
@@ -143,36 +157,42 @@ func (r *inviteRun) finish(a *attempt, invitations []OrganizationInvitation, err
 	a.lane.inFlight--
 	limited, _ := errors.AsType[*RateLimitError](err)
 	api, _ := errors.AsType[*APIError](err)
-	if limited == nil || api != nil { // otherwise nothing was sent
+	invalid, _ := errors.AsType[*ValidationError](err)
+	if err == nil || api != nil || errors.Is(err, ErrOutcomeUnknown) { // otherwise nothing was sent
 		r.progress.Calls++
 	}
 	switch {
 	case err == nil:
-		r.ok()
+		r.sends.ok()
 		r.invited(a, invitations)
 	case r.ctx.Err() != nil:
 		// Whatever it came to is for the next run to find out.
 	case limited != nil:
 		r.putBack(a)
-		a.lane.until = time.Now().Add(max(limited.RetryAfter, 10*time.Millisecond))
+		wait := max(limited.RetryAfter, 10*time.Millisecond)
+		a.lane.until = time.Now().Add(wait)
 		if limited.Err != nil && api == nil { // the limiter itself is out of order
-			r.failed(err)
+			r.failed(&r.sends, err)
+		} else {
+			r.sends.since = r.sends.since.Add(wait) // a spent quota is no outage
 		}
+	case invalid != nil:
+		r.changed(a, invalid)
 	case errors.Is(err, ErrOutcomeUnknown):
-		r.failed(err)
+		r.failed(&r.sends, err)
 		r.strike(a, err)
 	case api == nil: // it never left
 		r.putBack(a)
-		r.failed(err)
+		r.failed(&r.sends, err)
 	case api.StatusCode == http.StatusServiceUnavailable: // with a Retry-After: another would be an unknown outcome
 		r.putBack(a)
-		r.failed(err)
+		r.failed(&r.sends, err)
 		r.pause(api.RetryAfter)
 	case busy(api):
 		r.again(a.rows, err)
 		r.pause(max(api.RetryAfter, time.Second))
 	default:
-		r.ok()
+		r.sends.ok()
 		r.refused(a, api)
 	}
 }
@@ -211,6 +231,25 @@ func (r *inviteRun) putBack(a *attempt) {
 	r.requeue(a.rows...)
 }
 
+// changed rejects the rows of an attempt that were valid when they were read and
+// are not any more, since their metadata was changed in the meantime.
+func (r *inviteRun) changed(a *attempt, invalid *ValidationError) {
+	own := make([]problems, len(a.rows))
+	for _, problem := range invalid.Problems {
+		if i := problem.Index; i >= 0 && i < len(own) {
+			problem.Index = a.rows[i].index
+			own[i] = append(own[i], problem)
+		}
+	}
+	for i, in := range slices.Backward(a.rows) {
+		if err := own[i].err(); err != nil {
+			r.decide(in, InviteResult{Outcome: OutcomeRejected, Err: err})
+		} else {
+			r.requeue(in)
+		}
+	}
+}
+
 // strike finds out what an attempt without an outcome has done, and has another
 // try at what it has not.
 func (r *inviteRun) strike(a *attempt, err error) {
@@ -234,6 +273,8 @@ func (r *inviteRun) again(rows []*row, err error) {
 			r.queue(&r.apart, in)
 		case in.strikes >= maxBulkStrikes:
 			r.halves = append(r.halves, []*row{in})
+		case r.sends.lasts():
+			r.queue(in.home, in) // others take their turn at finding out
 		default:
 			r.requeue(in)
 		}
@@ -254,11 +295,11 @@ func (r *inviteRun) look(a *attempt, delay time.Duration, then func(missing []*r
 			r.doubts--
 			if err != nil {
 				if r.readFailed(err) {
-					r.look(a, max(settleDelay, r.backoff()), then)
+					r.look(a, max(settleDelay, r.reads.backoff()), then)
 				}
 				return
 			}
-			r.ok()
+			r.reads.ok()
 			var missing []*row
 			for _, in := range a.rows {
 				if invitation := found[in.key]; invitation != nil {

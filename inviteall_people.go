@@ -75,7 +75,7 @@ func (p *people) recall(key personKey) *OrganizationInvitation { return p.recall
 // readServer has a first look at the server: who has an invitation, and which
 // calls of the last hour a limiter that has just come to life must count.
 func (r *inviteRun) readServer() {
-	wait := r.backoff()
+	wait := r.reads.backoff()
 	r.start(func() func() {
 		linger(r.ctx, wait)
 		err := r.readPeople(r.ctx)
@@ -85,7 +85,7 @@ func (r *inviteRun) readServer() {
 		return func() {
 			if err == nil {
 				r.ready = true
-				r.ok()
+				r.reads.ok()
 			} else if r.readFailed(err) {
 				r.readServer()
 			}
@@ -109,7 +109,7 @@ func (r *inviteRun) readPeople(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if invitation.CreatedAt.Before(r.opts.Since) {
+		if invitation.CreatedAt.Before(r.opts.Since.Truncate(time.Millisecond)) { // the wire has no finer ones
 			break
 		}
 		r.people.remember(&invitation)
@@ -151,7 +151,8 @@ const together = 3 * time.Millisecond
 
 // callsOf guesses from which calls invitations came: those of one organization
 // made together from a bulk call, others from single ones. A few that are
-// together may have been either, and count as both.
+// together, no more than there are single calls at once, may have been either,
+// and count as both.
 func callsOf(created []OrganizationInvitation) (bulk, single []time.Time) {
 	slices.SortFunc(created, func(a, b OrganizationInvitation) int {
 		return cmp.Or(cmp.Compare(a.OrganizationID, b.OrganizationID), a.CreatedAt.Compare(b.CreatedAt.Time))
@@ -164,7 +165,7 @@ func callsOf(created []OrganizationInvitation) (bulk, single []time.Time) {
 		for i := 0; i < n && n > 1; i += MaxBulkInvitations {
 			bulk = append(bulk, created[i].CreatedAt.Time)
 		}
-		if few := n % MaxBulkInvitations; few <= 3 {
+		if few := n % MaxBulkInvitations; few <= DefaultConcurrency {
 			for i := n - few; i < n; i++ {
 				single = append(single, created[i].CreatedAt.Time)
 			}
@@ -180,7 +181,7 @@ const maxLookups = 4
 // lookUp finds the invitation of an input whose address is known to have one.
 func (r *inviteRun) lookUp(in *row) {
 	r.lookups++
-	wait := r.backoff()
+	wait := r.reads.backoff()
 	r.start(func() func() {
 		linger(r.ctx, wait)
 		invitation, err := r.newestOf(r.ctx, in.params.EmailAddress)
@@ -188,7 +189,7 @@ func (r *inviteRun) lookUp(in *row) {
 			r.lookups--
 			switch {
 			case err == nil:
-				r.ok()
+				r.reads.ok()
 				r.decide(in, r.standing(in, invitation))
 			case r.readFailed(err):
 				r.known = append(r.known, in)
@@ -236,7 +237,7 @@ func (r *inviteRun) newestOf(ctx context.Context, address string) (*Organization
 // checkMembers sorts out who is a member already. The others may be sent.
 func (r *inviteRun) checkMembers(rows []*row) {
 	r.lookups++
-	wait := r.backoff()
+	wait := r.reads.backoff()
 	r.start(func() func() {
 		linger(r.ctx, wait)
 		members, err := r.membersAmong(r.ctx, rows)
@@ -248,7 +249,7 @@ func (r *inviteRun) checkMembers(rows []*row) {
 				}
 				return
 			}
-			r.ok()
+			r.reads.ok()
 			for _, in := range rows {
 				if members[in] {
 					r.decide(in, InviteResult{Outcome: OutcomeAlreadyMember})

@@ -11,9 +11,9 @@ import (
 // refused acts on a call that the server refused. A batch may have created some
 // of its invitations all the same.
 func (r *inviteRun) refused(a *attempt, api *APIError) {
-	if api.HasCode(CodeMembershipQuotaExceeded) && len(a.rows) > 1 && !r.opts.BulkOnly {
-		// Ten do not fit, fewer may: go on one by one until none does.
-		r.bulk.full = true
+	if api.HasCode(CodeMembershipQuotaExceeded) && len(a.rows) > 1 {
+		// Ten do not fit, fewer may: go on one by one, or by halves, until none does.
+		r.bulk.full = !r.opts.BulkOnly
 	} else if endsRun(api, a.rows) {
 		r.stop(api)
 		return
@@ -45,16 +45,21 @@ func (r *inviteRun) sortOut(a *attempt, missing []*row, api *APIError) {
 		}
 	}
 	switch half := len(others) / 2; {
+	case len(others) == 0:
 	case len(named) > 0:
 		r.queue(&r.survivors, others...)
-	case !r.opts.BulkOnly && (r.bulk.full || len(r.apart)+len(others) <= maxApart):
+	case !r.opts.BulkOnly && (r.bulk.full || len(r.apart)+len(others) <= r.maxApart()):
 		r.queue(&r.apart, others...)
 	case half == 0:
 		r.halves = append(r.halves, others)
 	default:
-		r.halves = append(r.halves, others[:half:half], others[half:])
+		r.halves = slices.Insert(r.halves, 0, others[:half:half], others[half:])
 	}
 }
+
+// maxApart is how many rows of refused batches may wait for the single lane:
+// what it takes an hour for. Beyond that, batches are halved instead.
+func (r *inviteRun) maxApart() int { return r.single.quota.Limit - r.opts.ReserveSingle }
 
 // judge decides a row that the server has refused with a code.
 func (r *inviteRun) judge(in *row, api *APIError, code ErrorCode) {
@@ -93,7 +98,7 @@ func endsRun(api *APIError, rows []*row) bool {
 		return true
 	default:
 		switch code {
-		case CodeDevEmailLimitExceeded, CodeInvitationsNotSupported, CodeAPIVersionInvalid, CodeOrganizationNotFound:
+		case CodeMembershipQuotaExceeded, CodeDevEmailLimitExceeded, CodeInvitationsNotSupported, CodeAPIVersionInvalid, CodeOrganizationNotFound:
 			return true
 		}
 		return false

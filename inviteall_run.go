@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
+
+	"github.com/clerkorg/clerkorg-go/internal/ledger"
 )
 
 // Numbers that shape a run.
@@ -14,10 +17,6 @@ const (
 	// maxUndecided is how many inputs are held at once: enough to keep both lanes
 	// busy in the burst of an hour.
 	maxUndecided = 2000
-
-	// maxApart is how many inputs of refused batches may wait for the single lane;
-	// beyond that, batches are halved instead.
-	maxApart = 250
 
 	// settleDelay is what the server gets to show in its lists what it has done. A
 	// request that went unanswered may arrive late, and gets LateArrival.
@@ -73,9 +72,8 @@ type inviteRun struct {
 	out      []InviteResult
 	fatal    error
 
-	doubts       int // looks under way after which calls may be repeated
-	failures     int // in a row
-	failingSince time.Time
+	doubts       int    // looks under way after which calls may be repeated
+	reads, sends streak // of failures: lists may work while nothing can be created
 	pauseUntil   time.Time
 
 	progress Progress
@@ -261,29 +259,39 @@ func (r *inviteRun) requeue(rows ...*row) {
 	}
 }
 
-// ok notes that the server works.
-func (r *inviteRun) ok() { r.failures = 0 }
+// streak counts failures in a row, of one kind of call.
+type streak struct {
+	failures int
+	since    time.Time
+}
 
-// failed notes that it does not, and pauses: not at all at first, then twice as
-// long each time, up to a minute. It gives up after MaxOutage.
-func (r *inviteRun) failed(err error) {
-	now := time.Now()
-	if r.failures == 0 {
-		r.failingSince = now
+// ok notes that such calls work.
+func (s *streak) ok() { s.failures = 0 }
+
+// backoff is how long to pause: not at all at first, then twice as long each
+// time, up to a minute.
+func (s *streak) backoff() time.Duration {
+	if !s.lasts() {
+		return 0
 	}
-	r.failures++
-	if down := now.Sub(r.failingSince); down > r.opts.MaxOutage {
+	return min(time.Minute, time.Second<<min(s.failures-2, 10))
+}
+
+// lasts reports whether there has been more than one failure.
+func (s *streak) lasts() bool { return s.failures > 1 }
+
+// failed notes that a call has failed, and pauses. It gives up after MaxOutage.
+func (r *inviteRun) failed(s *streak, err error) {
+	now := time.Now()
+	if s.failures == 0 {
+		s.since = now
+	}
+	s.failures++
+	if down := now.Sub(s.since); down > r.opts.MaxOutage {
 		r.stop(fmt.Errorf("clerkorg: no call has succeeded for %s: %w", down.Round(time.Second), err))
 		return
 	}
-	r.pause(r.backoff())
-}
-
-func (r *inviteRun) backoff() time.Duration {
-	if r.failures < 2 {
-		return 0
-	}
-	return min(time.Minute, time.Second<<min(r.failures-2, 10))
+	r.pause(s.backoff())
 }
 
 func (r *inviteRun) pause(d time.Duration) {
@@ -310,7 +318,7 @@ func (r *inviteRun) readFailed(err error) (again bool) {
 		r.stop(err)
 		return false
 	}
-	r.failed(err)
+	r.failed(&r.reads, err)
 	return r.fatal == nil
 }
 
@@ -320,10 +328,7 @@ func (r *inviteRun) report() {
 		return
 	}
 	p := r.progress
-	p.Outcomes = make(map[InviteOutcome]int, len(r.progress.Outcomes))
-	for outcome, n := range r.progress.Outcomes {
-		p.Outcomes[outcome] = n
-	}
+	p.Outcomes = maps.Clone(r.progress.Outcomes)
 	p.Remaining = max(r.undecided, r.opts.Total-p.Done)
 	now := time.Now()
 	var next time.Time
@@ -371,5 +376,5 @@ func (r *inviteRun) estimate(p Progress, now, next time.Time) time.Time {
 		next = now.Add(r.bulk.quota.Window)
 	}
 	windows := (beyond - 1) / hourly
-	return next.Add(time.Duration(windows) * r.bulk.quota.Window)
+	return next.Add(time.Duration(windows) * (r.bulk.quota.Window + ledger.Slack))
 }

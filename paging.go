@@ -21,8 +21,9 @@ type pager[T any] struct {
 
 	// newestFirst: what is added appears at the front. A page then continues the
 	// one before it, whatever was added and removed in between, unless the total
-	// became smaller, and then by no more than that. In other orders pages overlap
-	// by one, and a page continues another if it holds something that was seen.
+	// became smaller, and then by no more than that. In other orders, and where no
+	// total is told, pages overlap by one, and a page continues another if it holds
+	// something that was seen.
 	newestFirst bool
 
 	fetch func(ctx context.Context, limit, offset int) ([]T, int64, error)
@@ -34,6 +35,7 @@ type pager[T any] struct {
 func (p pager[T]) all(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
+		p := p
 		if !p.newestFirst {
 			p.limit = max(2, p.limit) // room for the overlap
 		}
@@ -76,13 +78,16 @@ func (p pager[T]) all(ctx context.Context) iter.Seq2[T, error] {
 				seen[maphash.String(seed, p.id(&fresh[i]))] = struct{}{}
 			}
 			last = got
-			end := got.offset + len(got.data)
-			more := len(got.data) > 0 && (int64(end) < got.total || (got.total <= 0 && len(got.data) >= p.limit))
+			more := got.more(p.limit)
 			if more {
-				if !p.newestFirst {
-					end--
+				next := got.end()
+				if !p.trusts(got) {
+					if len(got.data) > 1 || p.limit == 1 { // a server with pages of one leaves no room
+						next--
+					}
+					p.limit = max(2, p.limit)
 				}
-				ahead(end)
+				ahead(next)
 			}
 			for _, item := range fresh {
 				if !yield(item, nil) {
@@ -101,17 +106,30 @@ func (p pager[T]) read(ctx context.Context, offset int) page[T] {
 	return page[T]{offset: offset, data: data, total: total, err: err}
 }
 
+func (p page[T]) end() int { return p.offset + len(p.data) }
+
+// more reports whether something may follow. A total of less than was given
+// already says nothing.
+func (p page[T]) more(limit int) bool {
+	total, end := p.total, int64(p.end())
+	return len(p.data) > 0 && (end < total || (end > total && len(p.data) >= limit))
+}
+
+// trusts reports whether the totals tell where the page after got begins.
+func (p pager[T]) trusts(got page[T]) bool {
+	return p.newestFirst && (got.total > 0 || len(got.data) == 0)
+}
+
 // gap is by how much got must be read again further to the front, because it may
 // not continue last; 0 where it does.
 func (p pager[T]) gap(last, got page[T], overlaps bool) int {
 	switch {
 	case got.offset == 0:
 		return 0
-	case p.newestFirst:
-		end := last.offset + len(last.data)
-		safe := end + int(min(0, got.total-last.total))
+	case p.trusts(last) && p.trusts(got):
+		safe := last.end() + int(min(0, got.total-last.total))
 		return got.offset - safe
-	case overlaps:
+	case overlaps, got.offset == last.end():
 		return 0
 	default:
 		return p.limit

@@ -44,8 +44,8 @@ func inMemory(t *testing.T, server *clerktest.Server, opts ...Option) *Client {
 // points of the clock hour, and counts refusals and hours.
 func TestBulkQuota(t *testing.T) {
 	const calls = 1000
-	for _, window := range clerktest.Windows() {
-		for _, phase := range []time.Duration{0, 17 * time.Minute, 59*time.Minute + 58*time.Second} {
+	for _, window := range windows {
+		for _, phase := range phases {
 			t.Run(fmt.Sprintf("%s/%s", window, phase), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestBulkQuota(t *testing.T) {
 					t.Logf("%d refused, %.3f h", server.RateLimited(), hours)
 					assert.LessOrEqual(t, server.RateLimited(), mostRefused)
 					assert.LessOrEqual(t, hours, mostHours)
-					assert.Equal(t, calls, len(server.InvitedAddresses(server.OrganizationID())))
+					assert.Len(t, server.InvitedAddresses(server.OrganizationID()), calls)
 					assertNoWindowHolds(t, server.Calls(), 50+mostRefused, time.Hour)
 				})
 			})

@@ -73,6 +73,9 @@ func (s *OrganizationsService) ResendInvitation(ctx context.Context, organizatio
 	if err != nil {
 		return nil, err
 	}
+	if err := s.canCreate(ctx); err != nil && old.Status == InvitationPending {
+		return nil, &ResendError{InvitationID: invitationID, State: ResendUnchanged, Err: err}
+	}
 	if state, err := s.retire(ctx, organizationID, old); err != nil {
 		return nil, &ResendError{InvitationID: invitationID, State: state, Err: err}
 	}
@@ -90,7 +93,7 @@ func (s *OrganizationsService) ResendInvitation(ctx context.Context, organizatio
 	}
 	state := ResendRevoked
 	if errors.Is(err, ErrOutcomeUnknown) {
-		if found := s.pendingOf(ctx, organizationID, old.EmailAddress); found != nil {
+		if found := s.pendingOf(ctx, organizationID, old); found != nil {
 			return found, nil
 		}
 		state = ResendCreateUnknown // it may still be under way
@@ -120,17 +123,33 @@ func (s *OrganizationsService) retire(ctx context.Context, organizationID string
 	switch {
 	case lookErr != nil:
 		return ResendRevokeUnknown, err
+	case now.Status == InvitationPending && errors.Is(err, ErrOutcomeUnknown):
+		return ResendRevokeUnknown, err // it may still be under way
 	case now.Status == InvitationPending, now.Status == InvitationAccepted:
 		return ResendUnchanged, err
 	}
 	return "", nil
 }
 
-// pendingOf returns the pending invitation of an address, nil where none can be
-// found.
-func (s *OrganizationsService) pendingOf(ctx context.Context, organizationID, address string) *OrganizationInvitation {
+// canCreate is an error where the quota leaves no hope for a single call, so that
+// nothing is revoked that cannot be replaced.
+func (s *OrganizationsService) canCreate(ctx context.Context) error {
+	quota := s.client.quotas[QuotaCreate]
+	state, err := s.client.limiter.State(ctx, quota)
+	if err != nil || state.Available > 0 {
+		return nil //nolint:nilerr // what is not known is for the call to find out
+	}
+	if wait := time.Until(state.NextAt); wait > s.client.maxWait {
+		return &RateLimitError{Quota: quota, RetryAfter: wait}
+	}
+	return nil
+}
+
+// pendingOf returns a pending invitation of the same address as old, nil where
+// none can be found.
+func (s *OrganizationsService) pendingOf(ctx context.Context, organizationID string, old *OrganizationInvitation) *OrganizationInvitation {
 	list, err := s.ListInvitations(ctx, organizationID, &ListInvitationsParams{
-		EmailAddress: address,
+		EmailAddress: old.EmailAddress,
 		Status:       []InvitationStatus{InvitationPending},
 		Limit:        maxPageSize,
 	})
@@ -138,7 +157,7 @@ func (s *OrganizationsService) pendingOf(ctx context.Context, organizationID, ad
 		return nil
 	}
 	for i := range list.Data {
-		if addressKey(list.Data[i].EmailAddress) == addressKey(address) {
+		if found := &list.Data[i]; found.ID != old.ID && addressKey(found.EmailAddress) == addressKey(old.EmailAddress) {
 			return &list.Data[i]
 		}
 	}

@@ -18,7 +18,7 @@ import (
 func (s *OrganizationsService) Invitations(ctx context.Context, organizationID string, params *ListInvitationsParams) iter.Seq2[OrganizationInvitation, error] {
 	base := valueOf(params)
 	base.OrderBy, base.Status = orderOf(base.OrderBy), slices.Clone(base.Status)
-	return walkInvitations(base.Limit, base.Offset, base.OrderBy, func(ctx context.Context, limit, offset int) (*InvitationList, error) {
+	return walkInvitations(base.Limit, base.Offset, growsAtFront(base.OrderBy, base.Status), func(ctx context.Context, limit, offset int) (*InvitationList, error) {
 		params := base
 		params.Limit, params.Offset = limit, offset
 		return s.ListInvitations(ctx, organizationID, &params)
@@ -33,7 +33,7 @@ func (s *OrganizationsService) Invitations(ctx context.Context, organizationID s
 func (s *OrganizationsService) InstanceInvitations(ctx context.Context, params *ListInstanceInvitationsParams) iter.Seq2[OrganizationInvitation, error] {
 	base := valueOf(params)
 	base.OrderBy, base.Status = orderOf(base.OrderBy), slices.Clone(base.Status)
-	return walkInvitations(base.Limit, base.Offset, base.OrderBy, func(ctx context.Context, limit, offset int) (*InvitationList, error) {
+	return walkInvitations(base.Limit, base.Offset, growsAtFront(base.OrderBy, base.Status), func(ctx context.Context, limit, offset int) (*InvitationList, error) {
 		params := base
 		params.Limit, params.Offset = limit, offset
 		return s.ListInstanceInvitations(ctx, &params)
@@ -41,10 +41,10 @@ func (s *OrganizationsService) InstanceInvitations(ctx context.Context, params *
 }
 
 // walkInvitations walks a list of invitations from start on.
-func walkInvitations(limit, start int, order OrderBy, list func(ctx context.Context, limit, offset int) (*InvitationList, error)) pager[OrganizationInvitation] {
+func walkInvitations(limit, start int, newestFirst bool, list func(ctx context.Context, limit, offset int) (*InvitationList, error)) pager[OrganizationInvitation] {
 	return pager[OrganizationInvitation]{
 		limit:       sizeOf(limit),
-		newestFirst: order == OrderByNewest,
+		newestFirst: newestFirst,
 		id:          func(i *OrganizationInvitation) string { return i.ID },
 		fetch: func(ctx context.Context, limit, offset int) ([]OrganizationInvitation, int64, error) {
 			page, err := list(ctx, limit, start+offset)
@@ -54,6 +54,12 @@ func walkInvitations(limit, start int, order OrderBy, list func(ctx context.Cont
 			return page.Data, page.TotalCount - int64(start), nil
 		},
 	}
+}
+
+// growsAtFront reports whether what comes into a list comes at its front. One of
+// accepted invitations alone, say, grows where the invitation was made.
+func growsAtFront(order OrderBy, statuses []InvitationStatus) bool {
+	return order == OrderByNewest && (len(statuses) == 0 || slices.Contains(statuses, InvitationPending))
 }
 
 // valueOf copies params, so that a walk does not change when they do.

@@ -107,7 +107,7 @@ func (j *job) invite(ctx context.Context, sendable int) error {
 		Since:      j.results.since,
 		BulkOnly:   j.bulkOnly,
 		Total:      sendable,
-		OnProgress: func(p clerkorg.Progress) { j.display.update(j.status(ctx, p)) },
+		OnProgress: func(p clerkorg.Progress) { j.display.update(j.status(p)) },
 	}
 	for res, err := range j.client.Organizations.InviteAll(ctx, j.organization, j.inputs(fail), opts) {
 		if broken != nil {
@@ -202,20 +202,12 @@ func (j *job) decide(res result) error {
 }
 
 // status is how things stand.
-func (j *job) status(ctx context.Context, p clerkorg.Progress) status {
-	now := time.Now()
-	next := now
-	for _, quota := range []string{clerkorg.QuotaBulk, clerkorg.QuotaCreate} {
-		state, err := j.client.Quota(ctx, quota)
-		if err == nil && state.NextAt.After(now) && (next.Equal(now) || state.NextAt.Before(next)) && (quota == clerkorg.QuotaBulk || !j.bulkOnly) {
-			next = state.NextAt
-		}
-	}
+func (j *job) status(p clerkorg.Progress) status {
 	return status{
 		done: j.done, total: j.total, failed: j.failed,
 		bulkLeft: p.BulkLeft, singleLeft: p.SingleLeft, bulkOnly: j.bulkOnly,
 		next: p.NextSlotAt,
-		end:  j.clock.end(next, p.EstimatedEnd),
+		end:  p.EstimatedEnd,
 	}
 }
 

@@ -31,15 +31,6 @@ func (c clock) note() string {
 	return fmt.Sprintf("The clock is sped up %.0f times: an hour of this Clerk's quotas lasts %s. All times below are by that clock.", c.speed(), c.window+slack)
 }
 
-// end corrects the end that the SDK estimates, which is next and a number of
-// windows: each takes slack longer.
-func (c clock) end(next, estimate time.Time) time.Time {
-	if !estimate.After(next) {
-		return estimate
-	}
-	return next.Add(time.Duration(float64(estimate.Sub(next)) * float64(c.window+slack) / float64(c.window)))
-}
-
 // span says how long d is by the clock.
 func (c clock) span(d time.Duration) string {
 	d = time.Duration(float64(d) * c.speed())

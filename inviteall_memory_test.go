@@ -1,0 +1,94 @@
+package clerkorg
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// agreeable is a server that invites everybody and remembers nobody.
+type agreeable struct{}
+
+func (agreeable) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method == http.MethodGet {
+		return canned(req, 200, `{"data":[],"total_count":0}`), nil
+	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	var answer strings.Builder
+	answer.WriteString(`{"data":[`)
+	_, rest, found := bytes.Cut(body, []byte(`"email_address":"`))
+	for i := 0; found; i++ {
+		var address []byte
+		address, rest, _ = bytes.Cut(rest, []byte(`"`))
+		if i > 0 {
+			answer.WriteByte(',')
+		}
+		answer.WriteString(`{"id":"orginv_1","status":"pending","email_address":"`)
+		answer.Write(address)
+		answer.WriteString(`"}`)
+		_, rest, found = bytes.Cut(rest, []byte(`"email_address":"`))
+	}
+	answer.WriteString(`],"total_count":10}`)
+	return canned(req, 200, answer.String()), nil
+}
+
+// peakOfInviteAll invites so many people and returns the most memory in use.
+func peakOfInviteAll(t testing.TB, people int) (peak uint64) {
+	t.Helper()
+	client, err := NewClient(newKeyOf(t), WithHTTPClient(&http.Client{Transport: agreeable{}}), WithRateLimiter(Unlimited()))
+	require.NoError(t, err)
+	runtime.GC()
+	input := func(yield func(CreateInvitationParams) bool) {
+		for i := range people {
+			if !yield(person("somebody.with.a.name." + strconv.Itoa(i) + "@a-company.example.com")) {
+				return
+			}
+		}
+	}
+	done := 0
+	var stats runtime.MemStats
+	for _, err := range client.Organizations.InviteAll(t.Context(), "org_1", input, &InviteAllOptions{BulkOnly: true}) {
+		require.NoError(t, err)
+		if done++; done%max(1, people/50) == 0 {
+			runtime.ReadMemStats(&stats)
+			peak = max(peak, stats.HeapInuse+stats.StackInuse)
+		}
+	}
+	require.Equal(t, people, done)
+	return peak
+}
+
+func newKeyOf(t testing.TB) string { return "sk_test_" + strings.ReplaceAll(t.Name(), "/", "_") }
+
+// TestInviteAllMemory is the run of a million in small.
+func TestInviteAllMemory(t *testing.T) {
+	people := lighter(200_000, 20_000)
+	start := time.Now()
+	runtime.GC()
+	var before runtime.MemStats
+	runtime.ReadMemStats(&before)
+	peak := peakOfInviteAll(t, people)
+	used := int64(peak) - int64(before.HeapInuse+before.StackInuse)
+	t.Logf("%d people: %.1f MiB in %s", people, float64(used)/(1<<20), time.Since(start))
+	require.Less(t, used, int64(16<<20+240<<20/(1_000_000/people)))
+}
+
+func BenchmarkInviteAllMillion(b *testing.B) {
+	for b.Loop() {
+		peak := peakOfInviteAll(b, 1_000_000)
+		b.ReportMetric(float64(peak)/(1<<20), "peak-MiB")
+		if peak > 256<<20 {
+			b.Errorf("%d MiB", peak>>20)
+		}
+	}
+}

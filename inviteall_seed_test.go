@@ -1,0 +1,115 @@
+package clerkorg
+
+import (
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/clerkorg/clerkorg-go/clerktest"
+)
+
+// TestCallsOf guesses from which calls invitations came.
+func TestCallsOf(t *testing.T) {
+	t.Parallel()
+	start := time.UnixMilli(1_700_000_000_000)
+	type made struct {
+		org      string
+		at, n    int // milliseconds, invitations
+		apart    int // milliseconds between them
+		backward bool
+	}
+	for name, tt := range map[string]struct {
+		made         []made
+		bulk, single int
+	}{
+		"nothing":                         {nil, 0, 0},
+		"one":                             {[]made{{"a", 0, 1, 0, false}}, 0, 1},
+		"ten together":                    {[]made{{"a", 0, 10, 0, false}}, 1, 0},
+		"ten a millisecond apart":         {[]made{{"a", 0, 10, 1, false}}, 1, 0},
+		"ten a second apart":              {[]made{{"a", 0, 10, 1000, false}}, 0, 10},
+		"ten from the last to the first":  {[]made{{"a", 0, 10, 1, true}}, 1, 0},
+		"two together may be either":      {[]made{{"a", 0, 2, 0, false}}, 1, 2},
+		"three together may be either":    {[]made{{"a", 0, 3, 0, false}}, 1, 3},
+		"four together may be either":     {[]made{{"a", 0, 4, 0, false}}, 1, 4},
+		"five together are a bulk call":   {[]made{{"a", 0, 5, 0, false}}, 1, 0},
+		"twenty together":                 {[]made{{"a", 0, 20, 0, false}}, 2, 0},
+		"a single one beside a bulk call": {[]made{{"a", 0, 11, 0, false}}, 2, 1},
+		"two organizations at once":       {[]made{{"a", 0, 10, 0, false}, {"b", 1, 10, 0, false}}, 2, 0},
+		"single ones of two at once":      {[]made{{"a", 0, 1, 0, false}, {"b", 1, 1, 0, false}}, 0, 2},
+		"two bulk calls":                  {[]made{{"a", 0, 10, 0, false}, {"a", 50, 10, 0, false}}, 2, 0},
+		"mixed":                           {[]made{{"a", 0, 10, 0, false}, {"a", 5000, 1, 0, false}, {"a", 9000, 7, 1, true}}, 2, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var created []OrganizationInvitation
+			for _, m := range tt.made {
+				group := make([]OrganizationInvitation, m.n)
+				for i := range group {
+					at := start.Add(time.Duration(m.at+i*m.apart) * time.Millisecond)
+					group[i] = OrganizationInvitation{OrganizationID: m.org, CreatedAt: Timestamp{at}}
+				}
+				if m.backward {
+					slices.Reverse(group)
+				}
+				created = append(created, group...)
+			}
+			bulk, single := callsOf(created)
+			assert.Len(t, bulk, tt.bulk)
+			assert.Len(t, single, tt.single)
+		})
+	}
+}
+
+// TestInviteAllSecondProcess starts while the quota of the first one is spent, on
+// another organization of the same instance.
+func TestInviteAllSecondProcess(t *testing.T) {
+	for _, seeds := range []bool{true, false} {
+		t.Run(strconv.FormatBool(seeds), func(t *testing.T) {
+			bubble(t, func(t *testing.T, server *clerktest.Server) {
+				first := inMemory(t, server, WithRateLimiter(NewTokenBucket()))
+				gather(t, inviteAll(t, first, server, crowd(750, nil), nil), 750)
+				time.Sleep(10 * time.Minute)
+
+				limiter := RateLimiter(NewTokenBucket())
+				if !seeds {
+					limiter = struct{ RateLimiter }{limiter} // no Seeder
+				}
+				second := inMemory(t, server, WithRateLimiter(limiter))
+				org := server.AddOrganization(clerktest.Organization{})
+				gather(t, second.Organizations.InviteAll(t.Context(), org, slices.Values(crowd(900, nil)), nil), 900)
+				if seeds {
+					assert.Zero(t, server.RateLimited())
+				} else {
+					assert.Positive(t, server.RateLimited())
+				}
+				for address, times := range server.InvitedAddresses(org) {
+					require.Equal(t, 1, times, address)
+				}
+			}, clerktest.WithRateLimits(clerktest.SlidingLog))
+		})
+	}
+}
+
+// TestInviteAllWithoutSightOfTheInstance: the key may not list it.
+func TestInviteAllWithoutSightOfTheInstance(t *testing.T) {
+	bubble(t, func(t *testing.T, server *clerktest.Server) {
+		server.Inject(clerktest.Fault{Operation: clerktest.OpListInstance, Kind: clerktest.FaultStatus, Status: 403})
+		gather(t, inviteAll(t, inMemory(t, server), server, crowd(30, nil), nil), 30)
+		assertEachOnce(t, server, 30)
+	})
+}
+
+// TestInviteAllSeedsAfterTrouble repeats a first look that failed.
+func TestInviteAllSeedsAfterTrouble(t *testing.T) {
+	bubble(t, func(t *testing.T, server *clerktest.Server) {
+		for _, op := range []clerktest.Operation{clerktest.OpList, clerktest.OpListInstance, clerktest.OpMemberships} {
+			server.Inject(clerktest.Fault{Operation: op, Kind: clerktest.FaultTruncate, Calls: []int{1, 2, 3, 4, 5, 6}})
+		}
+		gather(t, inviteAll(t, inMemory(t, server), server, crowd(30, nil), nil), 30)
+		assertEachOnce(t, server, 30)
+	})
+}

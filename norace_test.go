@@ -1,0 +1,5 @@
+//go:build !race
+
+package clerkorg
+
+const raceEnabled = false
