@@ -108,6 +108,7 @@ func TestNoKey(t *testing.T) {
 }
 
 func TestMistakes(t *testing.T) {
+	t.Setenv("REDIS_URL", "")
 	t.Setenv("CLERK_SECRET_KEY", "hunter2")
 	var out bytes.Buffer
 	err := run(t.Context(), nil, &out)

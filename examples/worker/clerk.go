@@ -38,7 +38,7 @@ func newClerk() (client *clerkorg.Client, done func(), err error) {
 		limiter, err := redislimit.New(shared, redislimit.WithSecretKey(os.Getenv("CLERK_SECRET_KEY")))
 		if err != nil {
 			_ = shared.Close()
-			return nil, nil, err
+			return nil, nil, fmt.Errorf("a worker needs a key: %w", err)
 		}
 		opts, done = append(opts, clerkorg.WithRateLimiter(limiter)), func() { _ = shared.Close() }
 	}

@@ -69,6 +69,7 @@ func TestKey(t *testing.T) {
 
 // TestEnqueueNeedsNoKey does it twice, with the lines in another order and case.
 func TestEnqueueNeedsNoKey(t *testing.T) {
+	t.Setenv("REDIS_URL", "")
 	t.Setenv("CLERK_SECRET_KEY", "")
 	t.Setenv("DATABASE_URL", "")
 	dir := t.TempDir()
