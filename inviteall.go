@@ -125,8 +125,9 @@ type Progress struct {
 // When the loop breaks, no new call starts, and those under way are abandoned:
 // their outcome is for the next run to find out.
 //
-// The sequence invitations is read from the goroutine that ranges, only as far as
-// there is room for it. Nothing is sent before the result is ranged over.
+// The sequence invitations is read from the goroutine that ranges, at most 2,000
+// inputs ahead of their results; one that blocks holds everything up. Nothing is
+// sent before the result is ranged over.
 func (s *OrganizationsService) InviteAll(ctx context.Context, organizationID string, invitations iter.Seq[CreateInvitationParams], opts *InviteAllOptions) iter.Seq2[InviteResult, error] {
 	given := valueOf(opts)
 	return func(yield func(InviteResult, error) bool) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"time"
 
@@ -46,7 +45,7 @@ type row struct {
 type inviteRun struct {
 	ctx    context.Context
 	sender *Client // for creating: never waits, never sends twice
-	reader *Client // for reading: waits for quota as long as it takes
+	reader *Client // for reading: waits for quota for as long as an outage may last
 	org    string
 	opts   InviteAllOptions
 
@@ -92,7 +91,7 @@ func newInviteRun(ctx context.Context, client *Client, org string, next func() (
 	return &inviteRun{
 		ctx:      ctx,
 		sender:   client.with(0, 0, reserve),
-		reader:   client.with(math.MaxInt64, client.maxRetries, nil),
+		reader:   client.with(max(opts.MaxOutage, time.Minute), client.maxRetries, nil),
 		org:      org,
 		opts:     opts,
 		next:     next,
