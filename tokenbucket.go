@@ -50,13 +50,18 @@ type bucketLedger struct {
 
 	// loose is how many tokens can be had without the lock. They are lent by
 	// memory while nobody waits, and reclaimed by whoever needs to see them all.
+	_     cacheLine // what is only read, what takers write and what settlers write
 	loose atomic.Int64
+	_     cacheLine
 
 	mu      sync.Mutex
 	memory  ledger.Ledger
 	waiters []*waiter // by reserve, then by arrival
 	timer   *time.Timer
 }
+
+// cacheLine keeps fields that different cores write apart.
+type cacheLine [64]byte
 
 // lock takes the lock with all tokens accounted for.
 func (l *bucketLedger) lock() {
