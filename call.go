@@ -2,7 +2,9 @@ package clerkorg
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/clerkorg/clerkorg-go/internal/jsonwire"
+	"github.com/google/go-querystring/query"
 )
 
 // call is one call of the API, on its way through the handlers.
@@ -23,11 +26,11 @@ type call struct {
 	bodySize int   // about how long it will be; 0 where nobody cares
 	quota    Quota // the endpoint's own; zero where the instance's alone counts
 
-	path    string        // template with the ids, escaped; what is sent
-	payload []byte        // body, encoded once; every attempt sends the same
-	attempt int           // 1 for the first
-	left    int           // tokens left in the quota of the call, once one was taken
-	waited  time.Duration // for quota, over all attempts
+	path      string        // template with the ids, escaped; what is sent
+	payload   []byte        // body, encoded once; every attempt sends the same
+	attempt   int           // 1 for the first
+	remaining int           // tokens left in the quota of the call, once one was taken
+	waited    time.Duration // for quota, over all attempts
 }
 
 // creates reports whether the call may not be repeated blindly.
@@ -44,14 +47,14 @@ type answer struct {
 // handler carries out a call, or a step of it before the next handler.
 type handler func(ctx context.Context, c *call) (*answer, error)
 
-// road is the way of a call, outermost step first. A token is taken, and a line
+// chain is the way of a call, outermost step first. A token is taken, and a line
 // logged, for every attempt.
-func (c *Client) road() handler {
+func (c *Client) chain() handler {
 	return c.retry(
 		c.log(
-			c.limit(
-				c.check(
-					c.transmit))))
+			c.acquireQuota(
+				c.toError(
+					c.roundTrip))))
 }
 
 // send carries out a call and decodes its answer. Whatever it returns with an
@@ -110,4 +113,65 @@ func releaseBuffer(b *bytes.Buffer) {
 		b.Reset()
 		buffers.Put(b)
 	}
+}
+
+// fail wraps what kept a call from having an answer.
+func (c *call) fail(sent bool, err error) error {
+	err = withoutURL(err)
+	return &callError{
+		err:    fmt.Errorf("%s %s: %w", c.method, c.path, err),
+		sent:   sent,
+		create: c.creates(),
+	}
+}
+
+// withoutURL takes an error out of every url.Error around it: they repeat the URL,
+// whose query can name an e-mail address.
+func withoutURL(err error) error {
+	for {
+		outer, ok := errors.AsType[*url.Error](err)
+		if !ok || outer.Err == nil {
+			return err
+		}
+		err = outer.Err
+	}
+}
+
+func isSent(err error) bool {
+	failed, ok := errors.AsType[*callError](err)
+	return ok && failed.sent
+}
+
+func traceID(header http.Header) string {
+	return cmp.Or(header.Get("Clerk-Trace-Id"), header.Get("CF-Ray"))
+}
+
+// list sends a call with a query, for a page of something. An answer without a
+// list in it is no empty page: nobody is to be invited because of it.
+func list[T any, P interface {
+	*T
+	isPage() bool
+}](ctx context.Context, c *Client, params any, list *call) (*T, error) {
+	values, err := query.Values(params) // of a nil pointer: none
+	if err != nil {
+		return nil, fmt.Errorf("clerkorg: query of %s: %w", list.template, err)
+	}
+	list.method = http.MethodGet
+	list.query = values.Encode()
+	return send(ctx, c, list, func(data []byte) (*T, error) {
+		value, err := decode[T](data)
+		if err == nil && !P(value).isPage() {
+			return nil, errors.New("the answer holds no list")
+		}
+		return value, err
+	})
+}
+
+// valueOf copies params, so that a walk does not change when they do.
+func valueOf[T any](params *T) T {
+	if params == nil {
+		var none T
+		return none
+	}
+	return *params
 }

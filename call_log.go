@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"time"
 )
 
@@ -25,7 +24,7 @@ func (c *Client) log(next handler) handler {
 			slog.String("path", call.template),
 			slog.Int("attempt", call.attempt),
 			slog.Duration("duration", time.Since(start)),
-			slog.Int("quota_left", call.left),
+			slog.Int("quota_left", call.remaining),
 		}
 		var api *APIError
 		var limited *RateLimitError
@@ -44,14 +43,6 @@ func (c *Client) log(next handler) handler {
 	}
 }
 
-// note warns of a limiter that could not be told what became of a call. The call
-// itself is not concerned.
-func (c *Client) note(ctx context.Context, quota Quota, err error) {
-	if err != nil && c.logger != nil {
-		c.logger.LogAttrs(ctx, slog.LevelWarn, "clerk quota not settled", slog.String("quota", quota.Name), slog.Any("error", err))
-	}
-}
-
 // failureKind names a failure by its type: the text of an error that is not ours
 // could hold anything.
 func failureKind(err error) string {
@@ -65,12 +56,4 @@ func failureKind(err error) string {
 	default:
 		return "not sent"
 	}
-}
-
-func (e *APIError) codes() string {
-	codes := make([]string, len(e.Errors))
-	for i, detail := range e.Errors {
-		codes[i] = string(detail.Code)
-	}
-	return strings.Join(codes, ",")
 }

@@ -3,23 +3,24 @@ package clerkorg
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 )
 
-// limit takes a token of each quota that the call counts against, and settles
+// acquireQuota takes a token of each quota that the call counts against, and settles
 // them when it is known what became of the call.
-func (c *Client) limit(next handler) handler {
+func (c *Client) acquireQuota(next handler) handler {
 	return func(ctx context.Context, call *call) (got *answer, err error) {
-		var held [2]Token
-		tokens := held[:0]
-		fate := NotSent // until the call goes on
+		var held [2]Reservation
+		reservations := held[:0]
+		outcome := RequestNotSent // until the call goes on
 		defer func() {
 			// The call itself may be over; its tokens are to be settled all the same. A
 			// limiter that cannot be reached gives them back by itself in time.
 			ctx := context.WithoutCancel(ctx)
-			for _, token := range tokens {
-				c.note(ctx, token.Quota, c.limiter.Settle(ctx, token, fate))
+			for _, reservation := range reservations {
+				c.warnUnsettled(ctx, reservation.Quota, c.limiter.Settle(ctx, reservation, outcome))
 			}
 		}()
 
@@ -28,7 +29,7 @@ func (c *Client) limit(next handler) handler {
 				continue
 			}
 			start := time.Now()
-			token, err := c.limiter.Acquire(ctx, TokenRequest{
+			reservation, err := c.limiter.Acquire(ctx, ReservationRequest{
 				Quota:   quota,
 				MaxWait: max(0, c.maxWait-call.waited),
 				Reserve: c.reserve[quota.Name],
@@ -37,17 +38,17 @@ func (c *Client) limit(next handler) handler {
 			if err != nil {
 				return nil, call.refusal(quota, err)
 			}
-			if len(tokens) == 0 {
-				call.left = token.Left
+			if len(reservations) == 0 {
+				call.remaining = reservation.Left
 			}
-			tokens = append(tokens, token)
+			reservations = append(reservations, reservation)
 		}
 
-		fate = Unanswered // should anything panic
+		outcome = RequestUnanswered // should anything panic
 		got, err = next(ctx, call)
-		fate = fateOf(err)
+		outcome = outcomeOf(err)
 		if api, ok := errors.AsType[*APIError](err); ok && api.StatusCode == http.StatusTooManyRequests {
-			return nil, c.closeQuota(ctx, tokens[0].Quota, api)
+			return nil, c.closeQuota(ctx, reservations[0].Quota, api)
 		}
 		return got, err
 	}
@@ -64,16 +65,16 @@ func (c *call) refusal(quota Quota, err error) error {
 	return &RateLimitError{Quota: quota, Err: err}
 }
 
-func fateOf(err error) Fate {
+func outcomeOf(err error) RequestOutcome {
 	failed, _ := errors.AsType[*callError](err)
 	_, answered := errors.AsType[*APIError](err)
 	switch {
 	case err == nil || answered:
-		return Answered
+		return RequestAnswered
 	case failed != nil && !failed.sent:
-		return NotSent
+		return RequestNotSent
 	default:
-		return Unanswered
+		return RequestUnanswered
 	}
 }
 
@@ -86,6 +87,14 @@ func (c *Client) closeQuota(ctx context.Context, quota Quota, api *APIError) err
 		wait = quota.Window / 10 // nobody said; ten looks in a window at most
 	}
 	ctx = context.WithoutCancel(ctx)
-	c.note(ctx, quota, c.limiter.CloseUntil(ctx, quota, time.Now().Add(wait)))
+	c.warnUnsettled(ctx, quota, c.limiter.CloseUntil(ctx, quota, time.Now().Add(wait)))
 	return &RateLimitError{Quota: quota, RetryAfter: wait, Err: api}
+}
+
+// warnUnsettled warns of a limiter that could not be told what became of a call. The call
+// itself is not concerned.
+func (c *Client) warnUnsettled(ctx context.Context, quota Quota, err error) {
+	if err != nil && c.logger != nil {
+		c.logger.LogAttrs(ctx, slog.LevelWarn, "clerk quota not settled", slog.String("quota", quota.Name), slog.Any("error", err))
+	}
 }

@@ -35,20 +35,20 @@ func (f *fakeLimiter) say(format string, args ...any) {
 	f.said = append(f.said, fmt.Sprintf(format, args...))
 }
 
-func (f *fakeLimiter) Acquire(_ context.Context, req TokenRequest) (Token, error) {
+func (f *fakeLimiter) Acquire(_ context.Context, req ReservationRequest) (Reservation, error) {
 	f.say("acquire %s within %s, leaving %d", req.Quota.Name, req.MaxWait, req.Reserve)
 	time.Sleep(f.delay)
 	if req.Quota.Name == f.refuse {
-		return Token{}, f.failure
+		return Reservation{}, f.failure
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ids++
-	return Token{Quota: req.Quota, ID: fmt.Sprint(f.ids), Left: 7}, nil
+	return Reservation{Quota: req.Quota, ID: fmt.Sprint(f.ids), Left: 7}, nil
 }
 
-func (f *fakeLimiter) Settle(ctx context.Context, token Token, fate Fate) error {
-	f.say("settle %s of %s: %s", token.ID, token.Quota.Name, map[Fate]string{NotSent: "not sent", Answered: "answered", Unanswered: "unanswered"}[fate])
+func (f *fakeLimiter) Settle(ctx context.Context, token Reservation, outcome RequestOutcome) error {
+	f.say("settle %s of %s: %s", token.ID, token.Quota.Name, map[RequestOutcome]string{RequestNotSent: "not sent", RequestAnswered: "answered", RequestUnanswered: "unanswered"}[outcome])
 	return errors.Join(ctx.Err(), f.broken)
 }
 
@@ -67,8 +67,8 @@ func (f *fakeLimiter) heard() string { return strings.Join(f.said, "\n") }
 func TestLimiterIsTold(t *testing.T) {
 	t.Parallel()
 	const acquired = "acquire invitations.bulk within 10s, leaving 0\nacquire instance within 10s, leaving 0\n"
-	settled := func(fate string) string {
-		return acquired + "settle 1 of invitations.bulk: " + fate + "\nsettle 2 of instance: " + fate
+	settled := func(outcome string) string {
+		return acquired + "settle 1 of invitations.bulk: " + outcome + "\nsettle 2 of instance: " + outcome
 	}
 	for name, test := range map[string]struct {
 		fault clerktest.Fault
@@ -152,10 +152,10 @@ type settleWatcher struct {
 	count  int
 }
 
-func (s *settleWatcher) Settle(ctx context.Context, token Token, fate Fate) error {
+func (s *settleWatcher) Settle(ctx context.Context, token Reservation, outcome RequestOutcome) error {
 	s.count++
 	s.settle(ctx)
-	return s.RateLimiter.Settle(ctx, token, fate)
+	return s.RateLimiter.Settle(ctx, token, outcome)
 }
 
 // TestLimiterFails: nothing is sent without a token, and what was taken goes back.

@@ -37,8 +37,8 @@ func (c *Client) retry(next handler) handler {
 				}
 				wait = schedule.NextBackOff()
 			}
-			if !sleep(ctx, wait) {
-				return nil, givenUp(ctx, err)
+			if !sleepWithinDeadline(ctx, wait) {
+				return nil, backoffInterrupted(ctx, err)
 			}
 		}
 	}
@@ -54,7 +54,7 @@ func newSchedule() *backoff.ExponentialBackOff {
 
 // repeatable reports whether the call can be sent again, and how long the server
 // asked to wait; zero where it said nothing.
-func repeatable(call *call, err error) (again bool, wait time.Duration) {
+func repeatable(call *call, err error) (retry bool, wait time.Duration) {
 	if api, ok := errors.AsType[*APIError](err); ok {
 		switch api.StatusCode {
 		case http.StatusTooManyRequests:
@@ -73,25 +73,25 @@ func repeatable(call *call, err error) (again bool, wait time.Duration) {
 	return ok && (!failed.sent || !call.creates()), 0
 }
 
-// givenUp is the error of the last attempt, and that of the context where it ended
+// backoffInterrupted is the error of the last attempt, and that of the context where it ended
 // the wait for another one.
-func givenUp(ctx context.Context, err error) error {
+func backoffInterrupted(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
 	}
 	return &callError{err: fmt.Errorf("%w: waiting to try again: %w", err, ctx.Err())}
 }
 
-// sleep reports whether it slept: it does not begin where ctx will end first.
-func sleep(ctx context.Context, wait time.Duration) bool {
+// sleepWithinDeadline reports whether it slept: it does not begin where ctx will end first.
+func sleepWithinDeadline(ctx context.Context, wait time.Duration) bool {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
 		return false
 	}
-	return linger(ctx, wait)
+	return sleep(ctx, wait)
 }
 
-// linger sleeps until ctx ends at most, and reports whether it did not.
-func linger(ctx context.Context, wait time.Duration) bool {
+// sleep sleeps until ctx ends at most, and reports whether it did not.
+func sleep(ctx context.Context, wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {

@@ -8,32 +8,31 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
-	"net/url"
 	"sync/atomic"
 )
 
 // maxAnswer is how much of an answer is read.
 const maxAnswer = 16 << 20
 
-// transmit sends the request, once, and reads the answer to its end.
-func (c *Client) transmit(ctx context.Context, call *call) (*answer, error) {
+// roundTrip sends the request, once, and reads the answer to its end.
+func (c *Client) roundTrip(ctx context.Context, call *call) (*answer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, call.fail(false, err)
 	}
-	var trace departure
+	var trace sendTrace
 	req, err := c.newRequest(httptrace.WithClientTrace(ctx, trace.hooks()), call)
 	if err != nil {
 		return nil, call.fail(false, err)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, call.fail(trace.left(), ended(ctx, err))
+		return nil, call.fail(trace.maybeSent(), withContextErr(ctx, err))
 	}
 	defer resp.Body.Close()
 	body := buffers.Get().(*bytes.Buffer)
 	if err := readAnswer(body, resp); err != nil {
 		releaseBuffer(body)
-		return nil, call.fail(true, ended(ctx, err))
+		return nil, call.fail(true, withContextErr(ctx, err))
 	}
 	return &answer{status: resp.StatusCode, header: resp.Header, body: body}, nil
 }
@@ -86,49 +85,22 @@ func readAnswer(body *bytes.Buffer, resp *http.Response) error {
 
 var errTooLong = fmt.Errorf("the answer is longer than %d MiB", maxAnswer>>20)
 
-// ended makes the error of a context that has ended visible in err: net/http
+// withContextErr makes the error of a context that has withContextErr visible in err: net/http
 // reports the cause that it was cancelled with instead.
-func ended(ctx context.Context, err error) error {
+func withContextErr(ctx context.Context, err error) error {
 	if over := ctx.Err(); over != nil && !errors.Is(err, over) {
 		return fmt.Errorf("%w: %w", over, withoutURL(err))
 	}
 	return err
 }
 
-// withoutURL takes an error out of every url.Error around it: they repeat the URL,
-// whose query can name an e-mail address.
-func withoutURL(err error) error {
-	for {
-		outer, ok := errors.AsType[*url.Error](err)
-		if !ok || outer.Err == nil {
-			return err
-		}
-		err = outer.Err
-	}
-}
-
-// fail wraps what kept a call from having an answer.
-func (c *call) fail(sent bool, err error) error {
-	err = withoutURL(err)
-	return &callError{
-		err:    fmt.Errorf("%s %s: %w", c.method, c.path, err),
-		sent:   sent,
-		create: c.creates(),
-	}
-}
-
-func isSent(err error) bool {
-	failed, ok := errors.AsType[*callError](err)
-	return ok && failed.sent
-}
-
-// departure finds out whether a request left.
-type departure struct {
+// sendTrace finds out whether a request left.
+type sendTrace struct {
 	traced atomic.Bool // the transport reports what it does
 	wrote  atomic.Bool
 }
 
-func (d *departure) hooks() *httptrace.ClientTrace {
+func (d *sendTrace) hooks() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GetConn:      func(string) { d.traced.Store(true) },
 		WroteHeaders: func() { d.wrote.Store(true) },
@@ -141,6 +113,6 @@ func (d *departure) hooks() *httptrace.ClientTrace {
 	}
 }
 
-// left is true unless the request certainly stayed. A transport that reports
+// maybeSent is true unless the request certainly stayed. A transport that reports
 // nothing may have sent it.
-func (d *departure) left() bool { return d.wrote.Load() || !d.traced.Load() }
+func (d *sendTrace) maybeSent() bool { return d.wrote.Load() || !d.traced.Load() }

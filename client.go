@@ -99,7 +99,7 @@ func NewClient(secretKey string, opts ...Option) (*Client, error) {
 
 // ready puts together what depends on the fields of a client.
 func (c *Client) ready() {
-	c.handle = c.road()
+	c.handle = c.chain()
 	c.Organizations = &OrganizationsService{client: c}
 }
 
@@ -174,4 +174,12 @@ func defaultTransport() http.RoundTripper {
 	own := standard.Clone()
 	own.MaxIdleConnsPerHost = 64
 	return own
+}
+
+// with returns a client on the same limiter that waits and retries otherwise.
+func (c *Client) with(maxWait time.Duration, maxRetries int, reserve map[string]int) *Client {
+	own := *c
+	own.maxWait, own.maxRetries, own.reserve = maxWait, maxRetries, reserve
+	own.ready()
+	return &own
 }

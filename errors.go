@@ -169,6 +169,14 @@ func (e *APIError) HasCode(code ErrorCode) bool {
 	return false
 }
 
+func (e *APIError) codes() string {
+	codes := make([]string, len(e.Errors))
+	for i, detail := range e.Errors {
+		codes[i] = string(detail.Code)
+	}
+	return strings.Join(codes, ",")
+}
+
 // LogValue gives a logger what is safe to keep: codes, and none of the server's
 // sentences.
 func (e *APIError) LogValue() slog.Value {

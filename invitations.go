@@ -2,26 +2,15 @@ package clerkorg
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"slices"
 
-	"github.com/google/go-querystring/query"
-
 	"github.com/clerkorg/clerkorg-go/internal/jsonwire"
-)
-
-// OrderBy is the field by which a list is sorted, with "-" in front for
-// descending order.
-type OrderBy string
-
-// Orders of invitation lists.
-const (
-	OrderByNewest       OrderBy = "-created_at" // what the server does when nothing is said
-	OrderByOldest       OrderBy = "+created_at"
-	OrderByEmailAddress OrderBy = "+email_address"
 )
 
 // ListInvitationsParams filters the invitations of an organization. Zero values
@@ -204,6 +193,65 @@ func (s *OrganizationsService) ListInstanceInvitations(ctx context.Context, para
 	return list[InvitationList](ctx, s.client, params, &call{template: "/organization_invitations"})
 }
 
+// Invitations yields the invitations of an organization, newest first unless
+// params say otherwise, in pages of 500 unless they say so too; the next page is
+// fetched while one is read. It yields none twice, and every one that was there
+// all along, also while the list grows or shrinks. An error ends it. Nothing is
+// sent before it is ranged over, and it can be ranged over again.
+//
+// Clerk: https://clerk.com/docs/reference/backend-api/tag/Organization-Invitations#operation/ListOrganizationInvitations
+// (GET /organizations/{organization_id}/invitations)
+func (s *OrganizationsService) Invitations(ctx context.Context, organizationID string, params *ListInvitationsParams) iter.Seq2[OrganizationInvitation, error] {
+	base := valueOf(params)
+	base.OrderBy, base.Status = orderOf(base.OrderBy), slices.Clone(base.Status)
+	return walkInvitations(base.Limit, base.Offset, growsAtFront(base.OrderBy, base.Status), func(ctx context.Context, limit, offset int) (*InvitationList, error) {
+		params := base
+		params.Limit, params.Offset = limit, offset
+		return s.ListInvitations(ctx, organizationID, &params)
+	}).all(ctx)
+}
+
+// InstanceInvitations yields the invitations of all organizations, as
+// [OrganizationsService.Invitations] does those of one.
+//
+// Clerk: https://clerk.com/docs/reference/backend-api/tag/Organization-Invitations#operation/ListInstanceOrganizationInvitations
+// (GET /organization_invitations)
+func (s *OrganizationsService) InstanceInvitations(ctx context.Context, params *ListInstanceInvitationsParams) iter.Seq2[OrganizationInvitation, error] {
+	base := valueOf(params)
+	base.OrderBy, base.Status = orderOf(base.OrderBy), slices.Clone(base.Status)
+	return walkInvitations(base.Limit, base.Offset, growsAtFront(base.OrderBy, base.Status), func(ctx context.Context, limit, offset int) (*InvitationList, error) {
+		params := base
+		params.Limit, params.Offset = limit, offset
+		return s.ListInstanceInvitations(ctx, &params)
+	}).all(ctx)
+}
+
+// walkInvitations walks a list of invitations from start on.
+func walkInvitations(limit, start int, newestFirst bool, list func(ctx context.Context, limit, offset int) (*InvitationList, error)) pager[OrganizationInvitation] {
+	return pager[OrganizationInvitation]{
+		limit:       sizeOf(limit),
+		newestFirst: newestFirst,
+		id:          func(i *OrganizationInvitation) string { return i.ID },
+		fetch: func(ctx context.Context, limit, offset int) ([]OrganizationInvitation, int64, error) {
+			page, err := list(ctx, limit, start+offset)
+			if err != nil {
+				return nil, 0, err
+			}
+			return page.Data, page.TotalCount - int64(start), nil
+		},
+	}
+}
+
+// growsAtFront reports whether what comes into a list comes at its front. One of
+// accepted invitations alone, say, grows where the invitation was made.
+func growsAtFront(order OrderBy, statuses []InvitationStatus) bool {
+	return order == OrderByNewest && (len(statuses) == 0 || slices.Contains(statuses, InvitationPending))
+}
+
+func orderOf(order OrderBy) OrderBy { return cmp.Or(order, OrderByNewest) }
+
+func sizeOf(limit int) int { return cmp.Or(limit, maxPageSize) }
+
 // GetInvitation returns one invitation. An unknown one is [ErrNotFound].
 //
 // Clerk: https://clerk.com/docs/reference/backend-api/tag/Organization-Invitations#operation/GetOrganizationInvitation
@@ -245,25 +293,4 @@ func (s *OrganizationsService) RevokeInvitation(ctx context.Context, organizatio
 		ids:      [2]string{organizationID, invitationID},
 		body:     body,
 	}, decodeInvitation)
-}
-
-// list sends a call with a query, for a page of something. An answer without a
-// list in it is no empty page: nobody is to be invited because of it.
-func list[T any, P interface {
-	*T
-	isPage() bool
-}](ctx context.Context, c *Client, params any, list *call) (*T, error) {
-	values, err := query.Values(params) // of a nil pointer: none
-	if err != nil {
-		return nil, fmt.Errorf("clerkorg: query of %s: %w", list.template, err)
-	}
-	list.method = http.MethodGet
-	list.query = values.Encode()
-	return send(ctx, c, list, func(data []byte) (*T, error) {
-		value, err := decode[T](data)
-		if err == nil && !P(value).isPage() {
-			return nil, errors.New("the answer holds no list")
-		}
-		return value, err
-	})
 }

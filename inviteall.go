@@ -8,8 +8,8 @@ import (
 
 // Defaults of [InviteAllOptions].
 const (
-	DefaultConcurrency = 4
-	DefaultMaxOutage   = time.Hour
+	defaultConcurrency = 4
+	defaultMaxOutage   = time.Hour
 )
 
 // InviteAllOptions changes what [OrganizationsService.InviteAll] does. A nil
@@ -156,10 +156,10 @@ func (s *OrganizationsService) checkInviteAll(organizationID string, invitations
 		p.add(-1, "invitations", "must not be nil")
 	}
 	if opts.Concurrency == 0 {
-		opts.Concurrency = DefaultConcurrency
+		opts.Concurrency = defaultConcurrency
 	}
 	if opts.MaxOutage == 0 {
-		opts.MaxOutage = DefaultMaxOutage
+		opts.MaxOutage = defaultMaxOutage
 	}
 	for _, option := range []struct {
 		name      string

@@ -93,7 +93,7 @@ func TestInviteAllLongOutage(t *testing.T) {
 						}
 					}
 					if patience == 0 {
-						patience = DefaultMaxOutage
+						patience = defaultMaxOutage
 					}
 					require.ErrorContains(t, end, "no call has succeeded for")
 					t.Log(end)
@@ -147,15 +147,15 @@ type brokenLimiter struct {
 	wrap  bool
 }
 
-func (b *brokenLimiter) Acquire(ctx context.Context, req TokenRequest) (Token, error) {
+func (b *brokenLimiter) Acquire(ctx context.Context, req ReservationRequest) (Reservation, error) {
 	if time.Now().After(b.until) {
 		return b.RateLimiter.Acquire(ctx, req)
 	}
 	err := errors.New("no route to the limiter")
 	if b.wrap {
-		return Token{}, &RateLimitError{Quota: req.Quota, Err: err}
+		return Reservation{}, &RateLimitError{Quota: req.Quota, Err: err}
 	}
-	return Token{}, err
+	return Reservation{}, err
 }
 
 func (b *brokenLimiter) State(context.Context, Quota) (QuotaState, error) {
@@ -180,7 +180,7 @@ func TestInviteAllBrokenLimiter(t *testing.T) {
 						}, WithRateLimiter(limiter))
 						opts := &InviteAllOptions{OnProgress: func(Progress) {}, Concurrency: 1, BulkOnly: true}
 						results, err := until(t, inviteAll(t, client, server, crowd(100, nil), opts))
-						if lasts > DefaultMaxOutage {
+						if lasts > defaultMaxOutage {
 							assert.ErrorIs(t, err, ErrRateLimited)
 							assert.ErrorContains(t, err, "no route to the limiter")
 							return

@@ -19,19 +19,19 @@ func (r *inviteRun) refused(a *attempt, api *APIError) {
 		return
 	}
 	if len(a.rows) == 1 && api.StatusCode != http.StatusNotFound {
-		r.judge(a.rows[0], api, codeOf(api))
+		r.decideRefused(a.rows[0], api, codeOf(api))
 		return
 	}
 	// The list also tells an unknown organization, for which there is none, from an
 	// unknown role.
-	r.look(a, settleDelay, func(missing []*row) { r.sortOut(a, missing, api) })
+	r.findCreated(a, settleDelay, func(missing []*row) { r.splitRefused(a, missing, api) })
 }
 
-// sortOut acts on the rows that a refused call has not created.
-func (r *inviteRun) sortOut(a *attempt, missing []*row, api *APIError) {
+// splitRefused acts on the rows that a refused call has not created.
+func (r *inviteRun) splitRefused(a *attempt, missing []*row, api *APIError) {
 	if len(a.rows) == 1 {
 		for _, in := range missing {
-			r.judge(in, api, codeOf(api))
+			r.decideRefused(in, api, codeOf(api))
 		}
 		return
 	}
@@ -39,7 +39,7 @@ func (r *inviteRun) sortOut(a *attempt, missing []*row, api *APIError) {
 	var others []*row
 	for _, in := range missing {
 		if code, ok := named[in]; ok {
-			r.judge(in, api, code)
+			r.decideRefused(in, api, code)
 		} else {
 			others = append(others, in)
 		}
@@ -61,8 +61,8 @@ func (r *inviteRun) sortOut(a *attempt, missing []*row, api *APIError) {
 // what it takes an hour for. Beyond that, batches are halved instead.
 func (r *inviteRun) maxApart() int { return r.single.quota.Limit - r.opts.ReserveSingle }
 
-// judge decides a row that the server has refused with a code.
-func (r *inviteRun) judge(in *row, api *APIError, code ErrorCode) {
+// decideRefused decides a row that the server has refused with a code.
+func (r *inviteRun) decideRefused(in *row, api *APIError, code ErrorCode) {
 	switch code {
 	case CodeInvitationNotUnique, CodeDuplicateRecord:
 		r.known = append(r.known, in) // by whom and when is to be looked up

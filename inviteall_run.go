@@ -26,17 +26,17 @@ const (
 
 	// An input whose calls keep saying nothing about it goes alone after so many,
 	// and is rejected after so many alone.
-	maxBulkStrikes, maxSingleStrikes = 3, 10
+	maxBulkFailures, maxSingleFailures = 3, 10
 )
 
 // row is one input on its way.
 type row struct {
-	index   int
-	params  CreateInvitationParams
-	key     personKey
-	tried   time.Time // when it was first sent
-	strikes int       // calls that said nothing about it
-	home    *[]*row   // the queue it waits in, or came from
+	index    int
+	params   CreateInvitationParams
+	key      personKey
+	tried    time.Time // when it was first sent
+	failures int       // calls that said nothing about it
+	home     *[]*row   // the queue it waits in, or came from
 }
 
 // inviteRun is one run of InviteAll. All of it belongs to the goroutine that
@@ -71,7 +71,7 @@ type inviteRun struct {
 	out      []InviteResult
 	fatal    error
 
-	doubts       int    // looks under way after which calls may be repeated
+	unresolved   int    // looks under way after which calls may be repeated
 	reads, sends streak // of failures: lists may work while nothing can be created
 	pauseUntil   time.Time
 
@@ -101,14 +101,6 @@ func newInviteRun(ctx context.Context, client *Client, org string, next func() (
 		applied:  make(chan func()),
 		progress: Progress{Outcomes: map[InviteOutcome]int{}},
 	}
-}
-
-// with returns a client on the same limiter that waits and retries otherwise.
-func (c *Client) with(maxWait time.Duration, maxRetries int, reserve map[string]int) *Client {
-	own := *c
-	own.maxWait, own.maxRetries, own.reserve = maxWait, maxRetries, reserve
-	own.ready()
-	return &own
 }
 
 // loop is the life of a run.
@@ -270,14 +262,14 @@ func (s *streak) ok() { s.failures = 0 }
 // backoff is how long to pause: not at all at first, then twice as long each
 // time, up to a minute.
 func (s *streak) backoff() time.Duration {
-	if !s.lasts() {
+	if !s.repeated() {
 		return 0
 	}
 	return min(time.Minute, time.Second<<min(s.failures-2, 10))
 }
 
-// lasts reports whether there has been more than one failure.
-func (s *streak) lasts() bool { return s.failures > 1 }
+// repeated reports whether there has been more than one failure.
+func (s *streak) repeated() bool { return s.failures > 1 }
 
 // failed notes that a call has failed, and pauses. It gives up after MaxOutage.
 func (r *inviteRun) failed(s *streak, err error) {
@@ -307,7 +299,7 @@ func (r *inviteRun) stop(err error) {
 }
 
 // readFailed handles a read that failed, and reports whether to try it again.
-func (r *inviteRun) readFailed(err error) (again bool) {
+func (r *inviteRun) readFailed(err error) (retry bool) {
 	var invalid *ValidationError
 	api, _ := errors.AsType[*APIError](err)
 	switch {

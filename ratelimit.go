@@ -51,11 +51,11 @@ type RateLimiter interface {
 	// Acquire takes a token, waiting for one if req allows it. Where it cannot be
 	// had in time, it returns a *RateLimitError at once and nothing is taken; when
 	// ctx ends during the wait, it returns the error of ctx, and nothing is taken.
-	Acquire(ctx context.Context, req TokenRequest) (Token, error)
+	Acquire(ctx context.Context, req ReservationRequest) (Reservation, error)
 
 	// Settle tells what became of the request that took the token, once.
 	// The context carries values only: settling is not to be cancelled.
-	Settle(ctx context.Context, token Token, fate Fate) error
+	Settle(ctx context.Context, reservation Reservation, outcome RequestOutcome) error
 
 	// CloseUntil tells that the server refused a request although it had a
 	// token: nobody gets one of that quota before until.
@@ -73,8 +73,8 @@ type Seeder interface {
 	Seed(ctx context.Context, quota Quota, times ...time.Time) error
 }
 
-// TokenRequest asks a [RateLimiter] for a token.
-type TokenRequest struct {
+// ReservationRequest asks a [RateLimiter] for a token.
+type ReservationRequest struct {
 	Quota Quota
 
 	// MaxWait is how long to wait for the token at most; zero is not at all.
@@ -85,8 +85,8 @@ type TokenRequest struct {
 	Reserve int
 }
 
-// Token is the right to send one request, as given by a [RateLimiter].
-type Token struct {
+// Reservation is the right to send one request, as given by a [RateLimiter].
+type Reservation struct {
 	Quota Quota
 	ID    string // the limiter's own name for the token; may be empty
 	Left  int    // tokens left after this one was taken
@@ -94,23 +94,23 @@ type Token struct {
 	ledger *bucketLedger // saves the in-memory bucket a look-up
 }
 
-// Fate is what became of a request that had a [Token].
-type Fate int
+// RequestOutcome is what became of a request that had a [Reservation].
+type RequestOutcome int
 
 const (
-	// NotSent: the request certainly never left. Its token is free at once.
-	NotSent Fate = iota + 1
+	// RequestNotSent: the request certainly never left. Its token is free at once.
+	RequestNotSent RequestOutcome = iota + 1
 
-	// Answered: an answer came just now. The token comes back one window + 5 s
+	// RequestAnswered: an answer came just now. The token comes back one window + 5 s
 	// later, so that no window, however the server cuts it, counts one too many.
-	Answered
+	RequestAnswered
 
-	// Unanswered: the request may have left, and no answer came. It may arrive
+	// RequestUnanswered: the request may have left, and no answer came. It may arrive
 	// late: the token comes back one window + 5 s + 60 s later.
-	Unanswered
+	RequestUnanswered
 )
 
-// LateArrival is how much longer the token of an [Unanswered] request is kept.
+// LateArrival is how much longer the token of an [RequestUnanswered] request is kept.
 const LateArrival = 60 * time.Second
 
 // QuotaState is what is left of a quota at a moment.
@@ -132,11 +132,11 @@ func Unlimited() RateLimiter { return unlimited{} }
 
 type unlimited struct{}
 
-func (unlimited) Acquire(ctx context.Context, req TokenRequest) (Token, error) {
-	return Token{Quota: req.Quota, Left: req.Quota.Limit}, ctx.Err()
+func (unlimited) Acquire(ctx context.Context, req ReservationRequest) (Reservation, error) {
+	return Reservation{Quota: req.Quota, Left: req.Quota.Limit}, ctx.Err()
 }
 
-func (unlimited) Settle(context.Context, Token, Fate) error { return nil }
+func (unlimited) Settle(context.Context, Reservation, RequestOutcome) error { return nil }
 
 func (unlimited) CloseUntil(context.Context, Quota, time.Time) error { return nil }
 

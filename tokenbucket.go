@@ -50,9 +50,9 @@ type bucketLedger struct {
 
 	// loose is how many tokens can be had without the lock. They are lent by
 	// memory while nobody waits, and reclaimed by whoever needs to see them all.
-	_     cacheLine // what is only read, what takers write and what settlers write
-	loose atomic.Int64
-	_     cacheLine
+	_    cacheLine // what is only read, what takers write and what settlers write
+	free atomic.Int64
+	_    cacheLine
 
 	mu      sync.Mutex
 	memory  ledger.Ledger
@@ -66,24 +66,24 @@ type cacheLine [64]byte
 // lock takes the lock with all tokens accounted for.
 func (l *bucketLedger) lock() {
 	l.mu.Lock()
-	l.memory.Reclaim(int(l.loose.Swap(0)))
+	l.memory.Reclaim(int(l.free.Swap(0)))
 }
 
 func (l *bucketLedger) unlock() {
 	if len(l.waiters) == 0 {
-		l.loose.Store(int64(l.memory.Lend()))
+		l.free.Store(int64(l.memory.Lend()))
 	}
 	l.mu.Unlock()
 }
 
-// takeLoose takes a token without the lock, if it can, and tells how many are left.
-func (l *bucketLedger) takeLoose(reserve int) (left int, ok bool) {
+// takeFree takes a token without the lock, if it can, and tells how many are left.
+func (l *bucketLedger) takeFree(reserve int) (left int, ok bool) {
 	for {
-		n := l.loose.Load()
+		n := l.free.Load()
 		if n <= int64(reserve) {
 			return 0, false
 		}
-		if l.loose.CompareAndSwap(n, n-1) {
+		if l.free.CompareAndSwap(n, n-1) {
 			return int(n - 1), true
 		}
 	}
@@ -91,17 +91,17 @@ func (l *bucketLedger) takeLoose(reserve int) (left int, ok bool) {
 
 // waiter is a call of Acquire that could not be served at once.
 type waiter struct {
-	quota   Quota
-	reserve int
-	until   time.Duration // when it gives up
-	cause   error         // what makes it give up then: nil, or context.DeadlineExceeded
-	done    chan struct{} // closed when decided
-	token   Token
-	err     error
+	quota       Quota
+	reserve     int
+	until       time.Duration // when it gives up
+	cause       error         // what makes it give up then: nil, or context.DeadlineExceeded
+	done        chan struct{} // closed when decided
+	reservation Reservation
+	err         error
 }
 
-// hopeless is the error of a waiter whose turn would come only at next.
-func (w *waiter) hopeless(wait time.Duration) error {
+// refuse is the error of a waiter whose turn would come only at next.
+func (w *waiter) refuse(wait time.Duration) error {
 	return &RateLimitError{Quota: w.quota, RetryAfter: wait, Err: w.cause}
 }
 
@@ -144,31 +144,31 @@ func (b *TokenBucket) add(q Quota) *bucketLedger {
 // Acquire implements [RateLimiter]. A wait that cannot end within req.MaxWait,
 // or before the deadline of ctx, is refused at once with a [*RateLimitError];
 // in the second case it is also a [context.DeadlineExceeded].
-func (b *TokenBucket) Acquire(ctx context.Context, req TokenRequest) (Token, error) {
+func (b *TokenBucket) Acquire(ctx context.Context, req ReservationRequest) (Reservation, error) {
 	if err := ctx.Err(); err != nil {
-		return Token{}, err
+		return Reservation{}, err
 	}
 	l := b.of(req.Quota)
-	if left, ok := l.takeLoose(req.Reserve); ok {
-		return Token{Quota: req.Quota, Left: left, ledger: l}, nil
+	if left, ok := l.takeFree(req.Reserve); ok {
+		return Reservation{Quota: req.Quota, Left: left, ledger: l}, nil
 	}
 	l.lock()
 	if len(l.waiters) == 0 && l.memory.Take(b.now(), req.Reserve) {
-		token := Token{Quota: req.Quota, Left: l.memory.Left(), ledger: l}
+		reservation := Reservation{Quota: req.Quota, Left: l.memory.Left(), ledger: l}
 		l.unlock()
-		return token, nil
+		return reservation, nil
 	}
 	w, err := l.enqueue(ctx, req)
 	l.unlock()
 	if err != nil {
-		return Token{}, err
+		return Reservation{}, err
 	}
 	return l.wait(ctx, w)
 }
 
 // enqueue adds a waiter, or refuses it where its wait cannot end in time. The
 // lock is held.
-func (l *bucketLedger) enqueue(ctx context.Context, req TokenRequest) (*waiter, error) {
+func (l *bucketLedger) enqueue(ctx context.Context, req ReservationRequest) (*waiter, error) {
 	now := l.bucket.now()
 	w := &waiter{quota: req.Quota, reserve: req.Reserve, until: math.MaxInt64, done: make(chan struct{})}
 	if req.MaxWait < math.MaxInt64-now {
@@ -186,7 +186,7 @@ func (l *bucketLedger) enqueue(ctx context.Context, req TokenRequest) (*waiter, 
 		return 1
 	})
 	if next := l.turn(now, place, req.Reserve); next > w.until {
-		return nil, w.hopeless(next - now)
+		return nil, w.refuse(next - now)
 	}
 	l.waiters = slices.Insert(l.waiters, place, w)
 	l.dispatch(now)
@@ -205,10 +205,10 @@ func (l *bucketLedger) turn(now time.Duration, place, reserve int) time.Duration
 	return l.memory.Next(now, place%usable+reserve) + rounds*(l.memory.Window+ledger.Slack)
 }
 
-func (l *bucketLedger) wait(ctx context.Context, w *waiter) (Token, error) {
+func (l *bucketLedger) wait(ctx context.Context, w *waiter) (Reservation, error) {
 	select {
 	case <-w.done:
-		return w.token, w.err
+		return w.reservation, w.err
 	case <-ctx.Done():
 	}
 	l.lock()
@@ -219,7 +219,7 @@ func (l *bucketLedger) wait(ctx context.Context, w *waiter) (Token, error) {
 		l.memory.Return() // it was decided in our favour a moment too late
 	}
 	l.dispatch(l.bucket.now())
-	return Token{}, ctx.Err()
+	return Reservation{}, ctx.Err()
 }
 
 // dispatch serves whom it can, refuses those whose wait has become hopeless, and
@@ -232,10 +232,10 @@ func (l *bucketLedger) dispatch(now time.Duration) {
 		switch {
 		case len(waiting) == 0 && next <= now:
 			l.memory.Take(now, w.reserve)
-			w.token = Token{Quota: w.quota, Left: l.memory.Left(), ledger: l}
+			w.reservation = Reservation{Quota: w.quota, Left: l.memory.Left(), ledger: l}
 			close(w.done)
 		case next > w.until:
-			w.err = w.hopeless(next - now)
+			w.err = w.refuse(next - now)
 			close(w.done)
 		default:
 			if len(waiting) == 0 {
@@ -266,31 +266,31 @@ func (l *bucketLedger) tick() {
 }
 
 // Settle implements [RateLimiter].
-func (b *TokenBucket) Settle(_ context.Context, token Token, fate Fate) error {
-	l := token.ledger
+func (b *TokenBucket) Settle(_ context.Context, reservation Reservation, outcome RequestOutcome) error {
+	l := reservation.ledger
 	if l == nil || l.bucket != b {
-		return fmt.Errorf("clerkorg: a token of %s that this bucket did not give", token.Quota.Name)
+		return fmt.Errorf("clerkorg: a reservation of %s that this bucket did not make", reservation.Quota.Name)
 	}
-	if fate < NotSent || fate > Unanswered {
-		return fmt.Errorf("clerkorg: fate %d is unknown", fate)
+	if outcome < RequestNotSent || outcome > RequestUnanswered {
+		return fmt.Errorf("clerkorg: outcome %d is unknown", outcome)
 	}
-	if first := l.settle(fate); first && b.remember != nil {
+	if first := l.settle(outcome); first && b.remember != nil {
 		b.remember()
 	}
 	return nil
 }
 
 // settle reports whether the quota had nothing to remember before.
-func (l *bucketLedger) settle(fate Fate) (first bool) {
+func (l *bucketLedger) settle(outcome RequestOutcome) (first bool) {
 	now := l.bucket.now()
 	l.mu.Lock() // no need to see the loose tokens
-	first = fate != NotSent && l.memory.Empty()
-	switch fate {
-	case NotSent:
+	first = outcome != RequestNotSent && l.memory.Empty()
+	switch outcome {
+	case RequestNotSent:
 		l.memory.Return()
-	case Answered:
+	case RequestAnswered:
 		l.memory.Spend(now)
-	case Unanswered:
+	case RequestUnanswered:
 		l.memory.Spend(now + LateArrival)
 	}
 	if len(l.waiters) > 0 {

@@ -21,28 +21,28 @@ var hourly = Quota{Name: "test.hourly", Limit: 3, Window: time.Hour}
 
 const forever = time.Duration(math.MaxInt64)
 
-func acquire(t *testing.T, b *TokenBucket, wait time.Duration) Token {
+func acquire(t *testing.T, b *TokenBucket, wait time.Duration) Reservation {
 	t.Helper()
-	token, err := b.Acquire(t.Context(), TokenRequest{Quota: hourly, MaxWait: wait})
+	token, err := b.Acquire(t.Context(), ReservationRequest{Quota: hourly, MaxWait: wait})
 	require.NoError(t, err)
 	return token
 }
 
 func TestBucketTokenReturns(t *testing.T) {
-	for fate, back := range map[Fate]time.Duration{
-		NotSent:    0,
-		Answered:   time.Hour + 5*time.Second,
-		Unanswered: time.Hour + 65*time.Second,
+	for outcome, back := range map[RequestOutcome]time.Duration{
+		RequestNotSent:    0,
+		RequestAnswered:   time.Hour + 5*time.Second,
+		RequestUnanswered: time.Hour + 65*time.Second,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b := NewTokenBucket()
-			var last Token
+			var last Reservation
 			for left := 2; left >= 0; left-- {
 				last = acquire(t, b, 0)
 				assert.Equal(t, left, last.Left)
 			}
 			time.Sleep(time.Minute)
-			require.NoError(t, b.Settle(t.Context(), last, fate))
+			require.NoError(t, b.Settle(t.Context(), last, outcome))
 			start := time.Now()
 			acquire(t, b, forever)
 			assert.Equal(t, back, time.Since(start))
@@ -55,11 +55,11 @@ func TestBucketRefusesHopelessWaits(t *testing.T) {
 		b := NewTokenBucket()
 		for range 3 {
 			token := acquire(t, b, 0)
-			require.NoError(t, b.Settle(t.Context(), token, Answered))
+			require.NoError(t, b.Settle(t.Context(), token, RequestAnswered))
 			time.Sleep(time.Minute)
 		}
 		start := time.Now()
-		_, err := b.Acquire(t.Context(), TokenRequest{Quota: hourly, MaxWait: 57 * time.Minute})
+		_, err := b.Acquire(t.Context(), ReservationRequest{Quota: hourly, MaxWait: 57 * time.Minute})
 		limited, ok := errors.AsType[*RateLimitError](err)
 		require.True(t, ok)
 		assert.Equal(t, 57*time.Minute+5*time.Second, limited.RetryAfter)
@@ -69,15 +69,15 @@ func TestBucketRefusesHopelessWaits(t *testing.T) {
 
 		ctx, cancel := context.WithTimeout(t.Context(), 57*time.Minute)
 		defer cancel()
-		_, err = b.Acquire(ctx, TokenRequest{Quota: hourly, MaxWait: forever})
+		_, err = b.Acquire(ctx, ReservationRequest{Quota: hourly, MaxWait: forever})
 		assert.ErrorIs(t, err, ErrRateLimited)
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Zero(t, time.Since(start), "both are told at once")
 
 		// One waiter may have the first token; the second one's turn is a minute later.
-		go func() { _, _ = b.Acquire(t.Context(), TokenRequest{Quota: hourly, MaxWait: forever}) }()
+		go func() { _, _ = b.Acquire(t.Context(), ReservationRequest{Quota: hourly, MaxWait: forever}) }()
 		synctest.Wait()
-		_, err = b.Acquire(t.Context(), TokenRequest{Quota: hourly, MaxWait: 57*time.Minute + 30*time.Second})
+		_, err = b.Acquire(t.Context(), ReservationRequest{Quota: hourly, MaxWait: 57*time.Minute + 30*time.Second})
 		limited, ok = errors.AsType[*RateLimitError](err)
 		require.True(t, ok)
 		assert.Equal(t, 58*time.Minute+5*time.Second, limited.RetryAfter)
@@ -87,18 +87,18 @@ func TestBucketRefusesHopelessWaits(t *testing.T) {
 func TestBucketWaitBecomesHopeless(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewTokenBucket()
-		var tokens []Token
+		var tokens []Reservation
 		for range 3 {
 			tokens = append(tokens, acquire(t, b, 0))
 		}
 		errs := make(chan error, 1)
 		go func() {
-			_, err := b.Acquire(t.Context(), TokenRequest{Quota: hourly, MaxWait: time.Hour + time.Minute})
+			_, err := b.Acquire(t.Context(), ReservationRequest{Quota: hourly, MaxWait: time.Hour + time.Minute})
 			errs <- err
 		}()
 		time.Sleep(2 * time.Minute)
 		for _, token := range tokens { // the best that can happen now is too late
-			require.NoError(t, b.Settle(t.Context(), token, Answered))
+			require.NoError(t, b.Settle(t.Context(), token, RequestAnswered))
 		}
 		synctest.Wait()
 		select {
@@ -120,7 +120,7 @@ func TestBucketClosed(t *testing.T) {
 		assert.Equal(t, 0, state.Available)
 		assert.True(t, state.ClosedUntil.Equal(start.Add(time.Minute)))
 		assert.True(t, state.NextAt.Equal(start.Add(time.Minute)))
-		_, err = b.Acquire(t.Context(), TokenRequest{Quota: hourly, MaxWait: 59 * time.Second})
+		_, err = b.Acquire(t.Context(), ReservationRequest{Quota: hourly, MaxWait: 59 * time.Second})
 		assert.ErrorIs(t, err, ErrRateLimited)
 		acquire(t, b, time.Minute)
 		assert.Equal(t, time.Minute, time.Since(start))
@@ -131,13 +131,13 @@ func TestBucketCancelledWaitSpendsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewTokenBucket()
 		for range 3 {
-			require.NoError(t, b.Settle(t.Context(), acquire(t, b, 0), Answered))
+			require.NoError(t, b.Settle(t.Context(), acquire(t, b, 0), RequestAnswered))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		for range 10 {
 			wg.Go(func() {
-				_, err := b.Acquire(ctx, TokenRequest{Quota: hourly, MaxWait: forever})
+				_, err := b.Acquire(ctx, ReservationRequest{Quota: hourly, MaxWait: forever})
 				assert.ErrorIs(t, err, context.Canceled)
 			})
 		}
@@ -149,7 +149,7 @@ func TestBucketCancelledWaitSpendsNothing(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 3, state.Available)
 		assert.Nil(t, (*b.ledgers.Load())[hourly.Name].timer, "nobody waits, no timer")
-		_, err = b.Acquire(ctx, TokenRequest{Quota: hourly})
+		_, err = b.Acquire(ctx, ReservationRequest{Quota: hourly})
 		assert.ErrorIs(t, err, context.Canceled)
 	})
 }
@@ -158,7 +158,7 @@ func TestBucketServesInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewTokenBucket()
 		for range 3 {
-			require.NoError(t, b.Settle(t.Context(), acquire(t, b, 0), Answered))
+			require.NoError(t, b.Settle(t.Context(), acquire(t, b, 0), RequestAnswered))
 			time.Sleep(time.Minute)
 		}
 		var order []int
@@ -166,14 +166,14 @@ func TestBucketServesInOrder(t *testing.T) {
 		var wg sync.WaitGroup
 		wait := func(id, reserve int) {
 			wg.Go(func() {
-				token, err := b.Acquire(t.Context(), TokenRequest{Quota: hourly, MaxWait: forever, Reserve: reserve})
+				token, err := b.Acquire(t.Context(), ReservationRequest{Quota: hourly, MaxWait: forever, Reserve: reserve})
 				if !assert.NoError(t, err) {
 					return
 				}
 				mu.Lock()
 				order = append(order, id)
 				mu.Unlock()
-				assert.NoError(t, b.Settle(t.Context(), token, Answered))
+				assert.NoError(t, b.Settle(t.Context(), token, RequestAnswered))
 			})
 			synctest.Wait()
 		}
@@ -196,21 +196,21 @@ func TestBucketMoreWaitersThanTokens(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 10 {
 			wg.Go(func() {
-				token, err := b.Acquire(t.Context(), TokenRequest{Quota: hourly, MaxWait: 4 * time.Hour})
+				token, err := b.Acquire(t.Context(), ReservationRequest{Quota: hourly, MaxWait: 4 * time.Hour})
 				if assert.NoError(t, err) {
-					assert.NoError(t, b.Settle(t.Context(), token, Answered))
+					assert.NoError(t, b.Settle(t.Context(), token, RequestAnswered))
 				}
 			})
 		}
 		synctest.Wait()
-		_, err := b.Acquire(t.Context(), TokenRequest{Quota: hourly, MaxWait: time.Hour})
+		_, err := b.Acquire(t.Context(), ReservationRequest{Quota: hourly, MaxWait: time.Hour})
 		limited, ok := errors.AsType[*RateLimitError](err)
 		require.True(t, ok)
 		assert.Equal(t, 3*(time.Hour+5*time.Second), limited.RetryAfter, "7 wait for 3 tokens")
 		wg.Wait()
 		assert.Equal(t, 3*(time.Hour+5*time.Second), time.Since(start))
 
-		_, err = b.Acquire(t.Context(), TokenRequest{Quota: hourly, MaxWait: time.Hour, Reserve: 3})
+		_, err = b.Acquire(t.Context(), ReservationRequest{Quota: hourly, MaxWait: time.Hour, Reserve: 3})
 		assert.ErrorIs(t, err, ErrRateLimited, "that many are never left")
 	})
 }
@@ -236,7 +236,7 @@ func TestBucketChangesLimits(t *testing.T) {
 	acquire(t, b, 0)
 	more := hourly
 	more.Limit = 10
-	token, err := b.Acquire(t.Context(), TokenRequest{Quota: more})
+	token, err := b.Acquire(t.Context(), ReservationRequest{Quota: more})
 	require.NoError(t, err)
 	assert.Equal(t, 8, token.Left)
 }
@@ -244,10 +244,10 @@ func TestBucketChangesLimits(t *testing.T) {
 func TestBucketRejectsForeignTokens(t *testing.T) {
 	a, b := NewTokenBucket(), NewTokenBucket()
 	token := acquire(t, a, 0)
-	assert.Error(t, b.Settle(t.Context(), token, Answered))
-	assert.Error(t, b.Settle(t.Context(), Token{}, Answered))
+	assert.Error(t, b.Settle(t.Context(), token, RequestAnswered))
+	assert.Error(t, b.Settle(t.Context(), Reservation{}, RequestAnswered))
 	assert.Error(t, a.Settle(t.Context(), token, 0))
-	assert.NoError(t, a.Settle(t.Context(), token, NotSent))
+	assert.NoError(t, a.Settle(t.Context(), token, RequestNotSent))
 }
 
 // TestBucketUnderContention has 100 goroutines take, settle and give up at once.
@@ -262,17 +262,17 @@ func TestBucketUnderContention(t *testing.T) {
 			wg.Go(func() {
 				for i := range 20 {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+(g+i)%7)*10*time.Minute)
-					token, err := b.Acquire(ctx, TokenRequest{Quota: quota, MaxWait: forever})
+					token, err := b.Acquire(ctx, ReservationRequest{Quota: quota, MaxWait: forever})
 					if err == nil {
 						mu.Lock()
 						sent = append(sent, time.Now())
 						mu.Unlock()
 						time.Sleep(time.Duration(g) * time.Millisecond)
-						fate := Answered
+						outcome := RequestAnswered
 						if i%5 == 0 {
-							fate = Unanswered
+							outcome = RequestUnanswered
 						}
-						assert.NoError(t, b.Settle(ctx, token, fate))
+						assert.NoError(t, b.Settle(ctx, token, outcome))
 					}
 					cancel()
 				}
@@ -291,9 +291,9 @@ func TestBucketUnderContention(t *testing.T) {
 func TestUnlimited(t *testing.T) {
 	l := Unlimited()
 	for range 100 {
-		token, err := l.Acquire(t.Context(), TokenRequest{Quota: hourly})
+		token, err := l.Acquire(t.Context(), ReservationRequest{Quota: hourly})
 		require.NoError(t, err)
-		require.NoError(t, l.Settle(t.Context(), token, Answered))
+		require.NoError(t, l.Settle(t.Context(), token, RequestAnswered))
 	}
 	require.NoError(t, l.CloseUntil(t.Context(), hourly, time.Now().Add(time.Hour)))
 	state, err := l.State(t.Context(), hourly)
@@ -301,7 +301,7 @@ func TestUnlimited(t *testing.T) {
 	assert.Equal(t, QuotaState{Quota: hourly, Available: 3}, state)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = l.Acquire(ctx, TokenRequest{Quota: hourly})
+	_, err = l.Acquire(ctx, ReservationRequest{Quota: hourly})
 	assert.ErrorIs(t, err, context.Canceled)
 }
 
@@ -335,9 +335,9 @@ func TestBucketStaysWhileItRemembers(t *testing.T) {
 	func() {
 		b := table.bucket("sk_test_busy")
 		for _, quota := range []Quota{hourly, brief} {
-			token, err := b.Acquire(t.Context(), TokenRequest{Quota: quota})
+			token, err := b.Acquire(t.Context(), ReservationRequest{Quota: quota})
 			require.NoError(t, err)
-			require.NoError(t, b.Settle(t.Context(), token, Answered))
+			require.NoError(t, b.Settle(t.Context(), token, RequestAnswered))
 		}
 	}()
 	collect()
@@ -352,7 +352,7 @@ func TestBucketStaysWhileItRemembers(t *testing.T) {
 // requests would come back only after the benchmark, so its memory, which the limit
 // bounds in life, is emptied now and then, as if a window had passed.
 func BenchmarkTokenBucket(b *testing.B) {
-	for name, fate := range map[string]Fate{"NotSent": NotSent, "Answered": Answered} {
+	for name, outcome := range map[string]RequestOutcome{"NotSent": RequestNotSent, "Answered": RequestAnswered} {
 		b.Run(name, func(b *testing.B) {
 			bucket := NewTokenBucket()
 			quota := Quota{Name: "bench", Limit: math.MaxInt32, Window: time.Nanosecond}
@@ -367,12 +367,12 @@ func BenchmarkTokenBucket(b *testing.B) {
 						of.memory = ledger.Ledger{Limit: quota.Limit, Window: quota.Window}
 						of.unlock()
 					}
-					token, err := bucket.Acquire(ctx, TokenRequest{Quota: quota})
+					token, err := bucket.Acquire(ctx, ReservationRequest{Quota: quota})
 					if err != nil {
 						b.Error(err)
 						return
 					}
-					if err := bucket.Settle(ctx, token, fate); err != nil {
+					if err := bucket.Settle(ctx, token, outcome); err != nil {
 						b.Error(err)
 						return
 					}

@@ -104,6 +104,17 @@ type InvitationList struct {
 
 func (l *InvitationList) isPage() bool { return l.Data != nil }
 
+// OrderBy is the field by which a list is sorted, with "-" in front for
+// descending order.
+type OrderBy string
+
+// Orders of invitation lists.
+const (
+	OrderByNewest       OrderBy = "-created_at" // what the server does when nothing is said
+	OrderByOldest       OrderBy = "+created_at"
+	OrderByEmailAddress OrderBy = "+email_address"
+)
+
 // nullable is a string that is null on the wire when it is empty.
 type nullable string
 

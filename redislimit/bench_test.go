@@ -20,9 +20,9 @@ func BenchmarkTakeSettle(b *testing.B) {
 	l := newTestLimiter(b, dial(b, url), WithPrefix(prefix))
 	l.slack = 0
 	for b.Loop() {
-		token, err := l.Acquire(b.Context(), clerkorg.TokenRequest{Quota: roomy})
+		token, err := l.Acquire(b.Context(), clerkorg.ReservationRequest{Quota: roomy})
 		require.NoError(b, err)
-		require.NoError(b, l.Settle(b.Context(), token, clerkorg.Answered))
+		require.NoError(b, l.Settle(b.Context(), token, clerkorg.RequestAnswered))
 	}
 }
 
@@ -51,9 +51,9 @@ func BenchmarkGuarded(b *testing.B) {
 	require.NoError(b, l.Seed(b.Context(), quota, times...))
 	require.NoError(b, l.CloseUntil(b.Context(), quota, time.Now()))
 	for b.Loop() {
-		token, err := l.Acquire(b.Context(), clerkorg.TokenRequest{Quota: quota})
+		token, err := l.Acquire(b.Context(), clerkorg.ReservationRequest{Quota: quota})
 		if err == nil {
-			require.NoError(b, l.Settle(b.Context(), token, clerkorg.NotSent))
+			require.NoError(b, l.Settle(b.Context(), token, clerkorg.RequestNotSent))
 		}
 	}
 }

@@ -10,10 +10,10 @@ import (
 // debt is what became of a token, as long as Redis does not know it. Redis can be
 // told more than once.
 type debt struct {
-	number uint64 // in the order in which they came up
-	token  string
-	fate   clerkorg.Fate
-	at     time.Time
+	number  uint64 // in the order in which they came up
+	token   string
+	outcome clerkorg.RequestOutcome
+	at      time.Time
 }
 
 // memory is how long Redis would remember a request at the most.
@@ -63,10 +63,10 @@ func (n *line) paid(told []debt, closed time.Time) {
 func (l *limiter) tell(now time.Time, args []any, debts ...debt) []any {
 	for _, d := range debts {
 		var at any = "" // it never left
-		switch d.fate {
-		case clerkorg.Answered:
+		switch d.outcome {
+		case clerkorg.RequestAnswered:
 			at = micros(d.at.Sub(now))
-		case clerkorg.Unanswered:
+		case clerkorg.RequestUnanswered:
 			at = micros(d.at.Sub(now) + l.late)
 		}
 		args = append(args, d.token, at)

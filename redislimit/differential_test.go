@@ -33,7 +33,7 @@ type pair struct {
 }
 
 type openToken struct {
-	token clerkorg.Token
+	token clerkorg.Reservation
 	taken time.Duration
 }
 
@@ -86,7 +86,7 @@ func (p *pair) same(memory, redis time.Duration, what string) {
 func (p *pair) take(reserve int) {
 	next := p.memory.Next(p.now, reserve)
 	took := p.memory.Take(p.now, reserve)
-	token, err := p.redis.Acquire(p.t.Context(), clerkorg.TokenRequest{Quota: p.quota, Reserve: reserve})
+	token, err := p.redis.Acquire(p.t.Context(), clerkorg.ReservationRequest{Quota: p.quota, Reserve: reserve})
 	if !took {
 		p.refusals++
 		require.Error(p.t, err, "in memory it is refused until %s from now", next-p.now)
@@ -111,19 +111,19 @@ func (p *pair) settle() {
 	i := p.random.IntN(len(p.open))
 	token := p.open[i].token
 	p.open = slices.Delete(p.open, i, i+1)
-	fate := clerkorg.Answered
+	outcome := clerkorg.RequestAnswered
 	switch p.random.IntN(6) {
 	case 0:
-		fate = clerkorg.NotSent
+		outcome = clerkorg.RequestNotSent
 		p.memory.Return()
 	case 1:
-		fate = clerkorg.Unanswered
+		outcome = clerkorg.RequestUnanswered
 		p.memory.Spend(p.now + clerkorg.LateArrival)
 	default:
 		p.memory.Spend(p.now)
 	}
 	// Settling is reckoned from the call: nothing of real time is in it.
-	require.NoError(p.t, p.redis.Settle(p.t.Context(), token, fate))
+	require.NoError(p.t, p.redis.Settle(p.t.Context(), token, outcome))
 }
 
 func (p *pair) close() {

@@ -39,7 +39,7 @@ func TestLongWindowsFailClosed(t *testing.T) {
 	down := errDown
 	l := newBreakable(t, &down)
 	for range 2 { // the second without asking
-		_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly, MaxWait: time.Hour})
+		_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: hourly, MaxWait: time.Hour})
 		refused := refusal(t, err)
 		require.ErrorIs(t, err, errDown)
 		assert.Equal(t, hourly, refused.Quota)
@@ -61,29 +61,29 @@ func TestShortWindowsGoOn(t *testing.T) {
 	l := newBreakable(t, &down)
 	first := mustAcquire(t, l, instant)
 	second := mustAcquire(t, l, instant)
-	require.NoError(t, l.Settle(t.Context(), first, clerkorg.Answered))
+	require.NoError(t, l.Settle(t.Context(), first, clerkorg.RequestAnswered))
 
 	down = errDown
 	third := mustAcquire(t, l, instant)
 	assert.Equal(t, instant, third.Quota)
 	assert.Equal(t, 2, third.Left, "what it used before counts")
-	require.ErrorIs(t, l.Settle(t.Context(), second, clerkorg.NotSent), errDown, "Redis is told later")
-	require.NoError(t, l.Settle(t.Context(), third, clerkorg.Answered))
-	require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, instant), clerkorg.NotSent))
+	require.ErrorIs(t, l.Settle(t.Context(), second, clerkorg.RequestNotSent), errDown, "Redis is told later")
+	require.NoError(t, l.Settle(t.Context(), third, clerkorg.RequestAnswered))
+	require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, instant), clerkorg.RequestNotSent))
 	state, err := l.State(t.Context(), instant)
 	require.NoError(t, err)
 	assert.Equal(t, instant, state.Quota)
 	assert.Equal(t, 3, state.Available)
 	for range 3 {
-		require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, instant), clerkorg.Answered))
+		require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, instant), clerkorg.RequestAnswered))
 	}
-	_, err = l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: instant})
+	_, err = l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: instant})
 	assert.InDelta(t, 15*time.Second, refusal(t, err).RetryAfter, float64(10*time.Second))
 
 	// Redis comes back, and is told of the first, the third and three more.
 	down = nil
 	l.tryAgain()
-	_, err = l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: instant})
+	_, err = l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: instant})
 	require.ErrorIs(t, err, clerkorg.ErrRateLimited)
 	state, err = l.State(t.Context(), instant)
 	require.NoError(t, err)
@@ -96,18 +96,18 @@ func TestLocalFallback(t *testing.T) {
 	t.Parallel()
 	down := errDown
 	l := newBreakable(t, &down, WithLocalFallback(4))
-	var tokens []clerkorg.Token
+	var tokens []clerkorg.Reservation
 	for i := range hourly.Limit / 4 {
 		token := mustAcquire(t, l, hourly)
 		assert.Equal(t, hourly.Limit/4-i-1, token.Left)
 		tokens = append(tokens, token)
 	}
-	_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly, MaxWait: time.Minute})
+	_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: hourly, MaxWait: time.Minute})
 	refused := refusal(t, err)
 	assert.Equal(t, hourly, refused.Quota)
 	assert.Greater(t, refused.RetryAfter, 59*time.Minute)
 
-	fates := []clerkorg.Fate{clerkorg.NotSent, clerkorg.Answered, clerkorg.Unanswered}
+	fates := []clerkorg.RequestOutcome{clerkorg.RequestNotSent, clerkorg.RequestAnswered, clerkorg.RequestUnanswered}
 	for i, token := range tokens {
 		require.NoError(t, l.Settle(t.Context(), token, fates[i%3]))
 	}
@@ -118,9 +118,9 @@ func TestLocalFallback(t *testing.T) {
 	few := clerkorg.Quota{Name: "few", Limit: 3, Window: time.Hour}
 	down = errDown
 	l.tryAgain()
-	token, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: few, Reserve: 2})
+	token, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: few, Reserve: 2})
 	require.NoError(t, err, "one is for everybody")
-	require.NoError(t, l.Settle(t.Context(), token, clerkorg.Answered))
+	require.NoError(t, l.Settle(t.Context(), token, clerkorg.RequestAnswered))
 }
 
 func TestLocalWaitObeysTheContext(t *testing.T) {
@@ -131,7 +131,7 @@ func TestLocalWaitObeysTheContext(t *testing.T) {
 	mustAcquire(t, l, one)
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(10*time.Millisecond, cancel)
-	_, err := l.Acquire(ctx, clerkorg.TokenRequest{Quota: one, MaxWait: time.Hour})
+	_, err := l.Acquire(ctx, clerkorg.ReservationRequest{Quota: one, MaxWait: time.Hour})
 	assert.Equal(t, context.Canceled, err)
 }
 
@@ -141,9 +141,9 @@ func TestRedisIsToldLater(t *testing.T) {
 	l := newBreakable(t, &down)
 	a, b, c := mustAcquire(t, l, hourly), mustAcquire(t, l, hourly), mustAcquire(t, l, hourly)
 	down = errDown
-	require.ErrorIs(t, l.Settle(t.Context(), a, clerkorg.NotSent), errDown)
-	require.ErrorIs(t, l.Settle(t.Context(), b, clerkorg.Answered), errDown, "without asking")
-	require.ErrorIs(t, l.Settle(t.Context(), c, clerkorg.Unanswered), errDown)
+	require.ErrorIs(t, l.Settle(t.Context(), a, clerkorg.RequestNotSent), errDown)
+	require.ErrorIs(t, l.Settle(t.Context(), b, clerkorg.RequestAnswered), errDown, "without asking")
+	require.ErrorIs(t, l.Settle(t.Context(), c, clerkorg.RequestUnanswered), errDown)
 	down = nil
 	l.tryAgain()
 	assert.Equal(t, hourly.Limit-3, mustAcquire(t, l, hourly).Left)
@@ -152,7 +152,7 @@ func TestRedisIsToldLater(t *testing.T) {
 	require.ErrorIs(t, l.CloseUntil(t.Context(), hourly, time.Now().Add(time.Hour)), errDown)
 	down = nil
 	l.tryAgain()
-	_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly})
+	_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: hourly})
 	assert.InDelta(t, time.Hour, refusal(t, err).RetryAfter, float64(soon))
 	debts, closed := l.line(hourly).owing()
 	assert.Empty(t, debts)
@@ -169,7 +169,7 @@ func TestReplyIsLost(t *testing.T) {
 	available(t, l, hourly)
 	mustAcquire(t, l, hourly) // loads the script
 	lost = io.ErrUnexpectedEOF
-	_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly})
+	_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: hourly})
 	require.ErrorIs(t, err, clerkorg.ErrRateLimited)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	lost = nil
@@ -192,12 +192,12 @@ func TestHangingRedis(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
 	start := time.Now()
-	_, err = l.Acquire(ctx, clerkorg.TokenRequest{Quota: hourly})
+	_, err = l.Acquire(ctx, clerkorg.ReservationRequest{Quota: hourly})
 	assert.Less(t, time.Since(start), soon)
 	require.ErrorIs(t, err, clerkorg.ErrRateLimited)
 	assert.NotErrorIs(t, err, context.DeadlineExceeded, "that would be the caller's")
 
-	_, err = l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: instant})
+	_, err = l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: instant})
 	require.NoError(t, err)
 }
 
@@ -215,7 +215,7 @@ func TestStrangeRedis(t *testing.T) {
 		assert.ErrorContains(t, err, "Redis answered with 1 numbers")
 		l.tryAgain()
 	}
-	_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly})
+	_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: hourly})
 	mustNot(err)
 	_, err = l.State(t.Context(), hourly)
 	mustNot(err)

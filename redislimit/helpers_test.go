@@ -39,9 +39,9 @@ func newTestLimiter(t testing.TB, client redis.UniversalClient, opts ...Option) 
 	return l
 }
 
-func mustAcquire(t testing.TB, l *limiter, q clerkorg.Quota) clerkorg.Token {
+func mustAcquire(t testing.TB, l *limiter, q clerkorg.Quota) clerkorg.Reservation {
 	t.Helper()
-	token, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: q})
+	token, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: q})
 	require.NoError(t, err)
 	return token
 }

@@ -105,12 +105,12 @@ func (l *limiter) newID() string {
 // req.MaxWait, or before the deadline of ctx, is refused at once with a
 // [*clerkorg.RateLimitError]; in the second case it is also a
 // [context.DeadlineExceeded].
-func (l *limiter) Acquire(ctx context.Context, req clerkorg.TokenRequest) (clerkorg.Token, error) {
+func (l *limiter) Acquire(ctx context.Context, req clerkorg.ReservationRequest) (clerkorg.Reservation, error) {
 	if err := ctx.Err(); err != nil {
-		return clerkorg.Token{}, err
+		return clerkorg.Reservation{}, err
 	}
 	if err := check(req.Quota); err != nil {
-		return clerkorg.Token{}, err
+		return clerkorg.Reservation{}, err
 	}
 	w := l.line(req.Quota).newWaiter(ctx, req)
 	ahead := w.line.ahead(w)
@@ -126,7 +126,7 @@ func (l *limiter) Acquire(ctx context.Context, req clerkorg.TokenRequest) (clerk
 
 // ask asks Redis for a token that leaves some to those who are ahead. Where none is
 // free, but one can be in time, it returns how long to wait.
-func (l *limiter) ask(ctx context.Context, w *waiter, ahead int) (clerkorg.Token, time.Duration, error) {
+func (l *limiter) ask(ctx context.Context, w *waiter, ahead int) (clerkorg.Reservation, time.Duration, error) {
 	id := l.newID()
 	wait, left, err := l.take(ctx, w, id, ahead)
 	switch {
@@ -134,16 +134,16 @@ func (l *limiter) ask(ctx context.Context, w *waiter, ahead int) (clerkorg.Token
 		token, err := l.withoutRedis(ctx, w, err)
 		return token, 0, err
 	case wait > w.patience():
-		return clerkorg.Token{}, 0, w.hopeless(wait)
+		return clerkorg.Reservation{}, 0, w.refuse(wait)
 	case wait > 0:
-		return clerkorg.Token{}, wait, nil
+		return clerkorg.Reservation{}, wait, nil
 	}
 	token := l.mirror(w.quota, id)
 	token.Left = left
 	if err := ctx.Err(); err != nil {
 		// The wait ended a moment too early to be served.
-		_ = l.Settle(context.WithoutCancel(ctx), token, clerkorg.NotSent)
-		return clerkorg.Token{}, 0, err
+		_ = l.Settle(context.WithoutCancel(ctx), token, clerkorg.RequestNotSent)
+		return clerkorg.Reservation{}, 0, err
 	}
 	if ahead > 0 {
 		w.line.wake() // there is enough for all: those ahead were told otherwise
@@ -153,7 +153,7 @@ func (l *limiter) ask(ctx context.Context, w *waiter, ahead int) (clerkorg.Token
 
 // wait stands in the line until it is served, or cannot be in time. Only the first
 // in the line asks Redis: after wait, or at once where that is zero.
-func (l *limiter) wait(ctx context.Context, w *waiter, wait time.Duration) (clerkorg.Token, error) {
+func (l *limiter) wait(ctx context.Context, w *waiter, wait time.Duration) (clerkorg.Reservation, error) {
 	w.line.join(w)
 	defer w.line.leave(w)
 	timer := time.NewTimer(never)
@@ -162,7 +162,7 @@ func (l *limiter) wait(ctx context.Context, w *waiter, wait time.Duration) (cler
 		ahead, patience := w.line.ahead(w), w.patience()
 		if ahead == 0 && wait == 0 || patience == 0 {
 			w.rest()
-			var token clerkorg.Token
+			var token clerkorg.Reservation
 			var err error
 			token, wait, err = l.ask(ctx, w, ahead)
 			if err != nil || wait == 0 {
@@ -178,7 +178,7 @@ func (l *limiter) wait(ctx context.Context, w *waiter, wait time.Duration) (cler
 		case <-timer.C:
 		case <-w.woken:
 		case <-ctx.Done():
-			return clerkorg.Token{}, ctx.Err()
+			return clerkorg.Reservation{}, ctx.Err()
 		}
 		wait = 0
 	}
@@ -186,20 +186,20 @@ func (l *limiter) wait(ctx context.Context, w *waiter, wait time.Duration) (cler
 
 // Settle implements [clerkorg.RateLimiter]. Where Redis cannot be told, it returns
 // why, and Redis is told before the next token is taken.
-func (l *limiter) Settle(ctx context.Context, token clerkorg.Token, fate clerkorg.Fate) error {
+func (l *limiter) Settle(ctx context.Context, token clerkorg.Reservation, outcome clerkorg.RequestOutcome) error {
 	at := time.Now()
 	switch {
-	case fate < clerkorg.NotSent || fate > clerkorg.Unanswered:
-		return fmt.Errorf("redislimit: fate %d is unknown", fate)
+	case outcome < clerkorg.RequestNotSent || outcome > clerkorg.RequestUnanswered:
+		return fmt.Errorf("redislimit: outcome %d is unknown", outcome)
 	case token.ID == "" || check(token.Quota) != nil:
 		return fmt.Errorf("redislimit: a token of %s that no limiter in Redis gave", token.Quota.Name)
 	}
 	line := l.line(token.Quota)
-	news := debt{token: token.ID, fate: fate, at: at}
+	news := debt{token: token.ID, outcome: outcome, at: at}
 	// It may have no place in memory, where the limit there is lower.
-	err := l.local.Settle(ctx, token, fate)
+	err := l.local.Settle(ctx, token, outcome)
 	if isLocal(token) {
-		if err == nil && fate != clerkorg.NotSent {
+		if err == nil && outcome != clerkorg.RequestNotSent {
 			line.owe(news, l.memory(token.Quota))
 		}
 		return err
@@ -208,7 +208,7 @@ func (l *limiter) Settle(ctx context.Context, token clerkorg.Token, fate clerkor
 		line.owe(news, l.memory(token.Quota))
 		return err
 	}
-	if fate == clerkorg.NotSent {
+	if outcome == clerkorg.RequestNotSent {
 		line.wake()
 	}
 	return nil
@@ -287,7 +287,7 @@ func (l *limiter) Seed(ctx context.Context, quota clerkorg.Quota, times ...time.
 // localMark begins the names of tokens that were taken while Redis failed.
 const localMark = "local:"
 
-func isLocal(token clerkorg.Token) bool { return strings.HasPrefix(token.ID, localMark) }
+func isLocal(token clerkorg.Reservation) bool { return strings.HasPrefix(token.ID, localMark) }
 
 // share is what this process may use of a quota while Redis fails.
 func (l *limiter) share(q clerkorg.Quota) (clerkorg.Quota, bool) {
@@ -300,23 +300,23 @@ func (l *limiter) share(q clerkorg.Quota) (clerkorg.Quota, bool) {
 
 // mirror makes a token of Redis one of the local bucket too, if there is room, so
 // that the bucket knows what this process has used when Redis fails.
-func (l *limiter) mirror(q clerkorg.Quota, id string) clerkorg.Token {
-	var token clerkorg.Token
+func (l *limiter) mirror(q clerkorg.Quota, id string) clerkorg.Reservation {
+	var token clerkorg.Reservation
 	if share, ok := l.share(q); ok {
-		token, _ = l.local.Acquire(context.Background(), clerkorg.TokenRequest{Quota: share})
+		token, _ = l.local.Acquire(context.Background(), clerkorg.ReservationRequest{Quota: share})
 	}
 	token.Quota, token.ID = q, id
 	return token
 }
 
 // withoutRedis takes a token in memory, where the quota allows it.
-func (l *limiter) withoutRedis(ctx context.Context, w *waiter, failure error) (clerkorg.Token, error) {
+func (l *limiter) withoutRedis(ctx context.Context, w *waiter, failure error) (clerkorg.Reservation, error) {
 	w.line.leave(w) // from here on it waits for its process alone
 	share, ok := l.share(w.quota)
 	if !ok {
-		return clerkorg.Token{}, &clerkorg.RateLimitError{Quota: w.quota, RetryAfter: l.health.pause(), Err: failure}
+		return clerkorg.Reservation{}, &clerkorg.RateLimitError{Quota: w.quota, RetryAfter: l.health.pause(), Err: failure}
 	}
-	token, err := l.local.Acquire(ctx, clerkorg.TokenRequest{
+	token, err := l.local.Acquire(ctx, clerkorg.ReservationRequest{
 		Quota:   share,
 		MaxWait: max(0, w.maxWait-time.Since(w.since)),
 		Reserve: w.reserve * share.Limit / w.quota.Limit,
@@ -324,10 +324,10 @@ func (l *limiter) withoutRedis(ctx context.Context, w *waiter, failure error) (c
 	if refused, ok := errors.AsType[*clerkorg.RateLimitError](err); ok {
 		own := *refused
 		own.Quota = w.quota
-		return clerkorg.Token{}, &own
+		return clerkorg.Reservation{}, &own
 	}
 	if err != nil {
-		return clerkorg.Token{}, err
+		return clerkorg.Reservation{}, err
 	}
 	token.Quota, token.ID = w.quota, localMark+l.newID()
 	return token, nil

@@ -43,7 +43,7 @@ func TestProcessesShareAQuota(t *testing.T) {
 		assert.Equal(t, hourly.Limit-2*i-2, mustAcquire(t, b, hourly).Left)
 	}
 	for _, l := range []*limiter{a, b} {
-		_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly, MaxWait: time.Minute})
+		_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: hourly, MaxWait: time.Minute})
 		refused := refusal(t, err)
 		assert.Equal(t, hourly, refused.Quota)
 		assert.Equal(t, time.Hour+5*time.Second, refused.RetryAfter)
@@ -62,7 +62,7 @@ func TestTokenOfADeadHolderComesBack(t *testing.T) {
 
 	const until = time.Hour + 5*time.Second + clerkorg.LateArrival
 	clock.advance(until - time.Microsecond)
-	_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: quota})
+	_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: quota})
 	assert.Equal(t, time.Microsecond, refusal(t, err).RetryAfter)
 	clock.advance(time.Microsecond)
 	mustAcquire(t, l, quota)
@@ -70,7 +70,7 @@ func TestTokenOfADeadHolderComesBack(t *testing.T) {
 
 func TestSettledAfterItWasGivenUp(t *testing.T) {
 	t.Parallel()
-	for _, fate := range []clerkorg.Fate{clerkorg.NotSent, clerkorg.Answered} {
+	for _, outcome := range []clerkorg.RequestOutcome{clerkorg.RequestNotSent, clerkorg.RequestAnswered} {
 		server, client := newMini(t)
 		clock := newClock(server)
 		l := newTestLimiter(t, client)
@@ -79,9 +79,9 @@ func TestSettledAfterItWasGivenUp(t *testing.T) {
 		clock.advance(10 * time.Minute)
 		assert.Equal(t, 1, available(t, l, quota), "it counts as never answered by now")
 
-		require.NoError(t, l.Settle(t.Context(), token, fate))
-		require.NoError(t, l.Settle(t.Context(), token, fate), "a client may send it twice")
-		if fate == clerkorg.NotSent {
+		require.NoError(t, l.Settle(t.Context(), token, outcome))
+		require.NoError(t, l.Settle(t.Context(), token, outcome), "a client may send it twice")
+		if outcome == clerkorg.RequestNotSent {
 			assert.Equal(t, 2, available(t, l, quota))
 			continue
 		}
@@ -100,7 +100,7 @@ func TestTakeIsSentTwice(t *testing.T) {
 	_, client := newMini(t)
 	l := newTestLimiter(t, client)
 	quota := clerkorg.Quota{Name: "q", Limit: 1, Window: time.Hour}
-	w := l.line(quota).newWaiter(t.Context(), clerkorg.TokenRequest{Quota: quota})
+	w := l.line(quota).newWaiter(t.Context(), clerkorg.ReservationRequest{Quota: quota})
 	for range 2 {
 		wait, left, err := l.take(t.Context(), w, "it", 0)
 		require.NoError(t, err)
@@ -126,7 +126,7 @@ func TestClocksDoNotMatter(t *testing.T) {
 		require.NoError(t, l.Seed(t.Context(), hourly, listed...))
 		assert.Equal(t, hourly.Limit-2, available(t, l, hourly), "the server's times are the same for both")
 	}
-	require.NoError(t, fast.Settle(t.Context(), mustAcquire(t, fast, hourly), clerkorg.Answered))
+	require.NoError(t, fast.Settle(t.Context(), mustAcquire(t, fast, hourly), clerkorg.RequestAnswered))
 
 	require.NoError(t, slow.CloseUntil(t.Context(), hourly, slow.now().Add(30*time.Second)))
 	for _, l := range []*limiter{fast, slow} {
@@ -134,7 +134,7 @@ func TestClocksDoNotMatter(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 30*time.Second, state.ClosedUntil.Sub(l.now()))
 		assert.Equal(t, 0, state.Available)
-		_, err = l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly})
+		_, err = l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: hourly})
 		assert.Equal(t, 30*time.Second, refusal(t, err).RetryAfter)
 	}
 	clock.advance(30 * time.Second)
@@ -148,7 +148,7 @@ func TestSeedIsForWhatRedisHasNotSeen(t *testing.T) {
 	l := newTestLimiter(t, client)
 	clock.advance(time.Hour)
 	before := clock.now.Add(-time.Second)
-	require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, hourly), clerkorg.Answered))
+	require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, hourly), clerkorg.RequestAnswered))
 	clock.advance(time.Minute)
 	require.NoError(t, l.Seed(t.Context(), hourly, before, clock.now.Add(-30*time.Second), clock.now.Add(time.Hour)))
 	assert.Equal(t, hourly.Limit-2, available(t, l, hourly))
@@ -164,7 +164,7 @@ func TestKeysExpireByThemselves(t *testing.T) {
 
 	use := func() {
 		require.NoError(t, l.Seed(t.Context(), hourly, clock.now.Add(-time.Minute)))
-		require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, hourly), clerkorg.Unanswered))
+		require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, hourly), clerkorg.RequestUnanswered))
 		mustAcquire(t, l, hourly)
 	}
 	use()
@@ -201,7 +201,7 @@ func TestSecretStaysHome(t *testing.T) {
 		return nil
 	}})
 	l := newTestLimiter(t, client)
-	require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, hourly), clerkorg.Answered))
+	require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, hourly), clerkorg.RequestAnswered))
 	require.NoError(t, l.CloseUntil(t.Context(), hourly, time.Now()))
 	require.NoError(t, l.Seed(t.Context(), hourly, time.Now()))
 	available(t, l, hourly)
@@ -236,18 +236,18 @@ func TestWrongCalls(t *testing.T) {
 	_, client := newMini(t)
 	l := newTestLimiter(t, client)
 	token := mustAcquire(t, l, hourly)
-	assert.ErrorContains(t, l.Settle(t.Context(), token, 0), "fate 0 is unknown")
-	assert.ErrorContains(t, l.Settle(t.Context(), token, clerkorg.Unanswered+1), "unknown")
-	assert.ErrorContains(t, l.Settle(t.Context(), clerkorg.Token{Quota: hourly}, clerkorg.Answered), "no limiter in Redis gave")
+	assert.ErrorContains(t, l.Settle(t.Context(), token, 0), "outcome 0 is unknown")
+	assert.ErrorContains(t, l.Settle(t.Context(), token, clerkorg.RequestUnanswered+1), "unknown")
+	assert.ErrorContains(t, l.Settle(t.Context(), clerkorg.Reservation{Quota: hourly}, clerkorg.RequestAnswered), "no limiter in Redis gave")
 
 	for _, quota := range []clerkorg.Quota{{}, {Name: "q", Limit: 1}, {Name: "q", Window: time.Hour}, {Limit: 1, Window: time.Hour}} {
-		_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: quota})
+		_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: quota})
 		assert.ErrorContains(t, err, "needs a name, a limit and a window")
 		_, err = l.State(t.Context(), quota)
 		assert.Error(t, err)
 		assert.Error(t, l.CloseUntil(t.Context(), quota, time.Now()))
 		assert.Error(t, l.Seed(t.Context(), quota, time.Now()))
 	}
-	_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly, Reserve: hourly.Limit, MaxWait: never})
+	_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: hourly, Reserve: hourly.Limit, MaxWait: never})
 	assert.Equal(t, never, refusal(t, err).RetryAfter, "so many are never left")
 }

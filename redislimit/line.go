@@ -37,7 +37,7 @@ type waiter struct {
 	woken chan struct{} // has something in it where the waiter is to ask again
 }
 
-func (n *line) newWaiter(ctx context.Context, req clerkorg.TokenRequest) *waiter {
+func (n *line) newWaiter(ctx context.Context, req clerkorg.ReservationRequest) *waiter {
 	w := &waiter{
 		line:    n,
 		quota:   req.Quota,
@@ -62,7 +62,7 @@ func (n *line) newWaiter(ctx context.Context, req clerkorg.TokenRequest) *waiter
 // patience is how much longer it waits.
 func (w *waiter) patience() time.Duration { return max(0, w.until-time.Since(w.since)) }
 
-func (w *waiter) hopeless(wait time.Duration) error {
+func (w *waiter) refuse(wait time.Duration) error {
 	return &clerkorg.RateLimitError{Quota: w.quota, RetryAfter: wait, Err: w.cause}
 }
 

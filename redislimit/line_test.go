@@ -28,7 +28,7 @@ func eventually(t testing.TB, condition func() bool, what string) {
 // outcome is what a call of Acquire came to.
 type outcome struct {
 	name  string
-	token clerkorg.Token
+	token clerkorg.Reservation
 	err   error
 }
 
@@ -49,7 +49,7 @@ func (c *crowd) add(ctx context.Context, name string, reserve int) {
 	c.t.Helper()
 	c.came++
 	go func() {
-		token, err := c.l.Acquire(ctx, clerkorg.TokenRequest{Quota: c.quota, Reserve: reserve, MaxWait: 100 * time.Hour})
+		token, err := c.l.Acquire(ctx, clerkorg.ReservationRequest{Quota: c.quota, Reserve: reserve, MaxWait: 100 * time.Hour})
 		c.ends <- outcome{name, token, err}
 	}()
 	eventually(c.t, func() bool { return c.l.line(c.quota).length() == c.came }, "it waits")
@@ -72,7 +72,7 @@ func TestWaitersAreServedInOrder(t *testing.T) {
 	_, client := newMini(t)
 	l := newTestLimiter(t, client)
 	quota := clerkorg.Quota{Name: "q", Limit: 3, Window: time.Hour}
-	held := []clerkorg.Token{mustAcquire(t, l, quota), mustAcquire(t, l, quota), mustAcquire(t, l, quota)}
+	held := []clerkorg.Reservation{mustAcquire(t, l, quota), mustAcquire(t, l, quota), mustAcquire(t, l, quota)}
 
 	c := newCrowd(t, l, quota)
 	for _, w := range []struct {
@@ -82,14 +82,14 @@ func TestWaitersAreServedInOrder(t *testing.T) {
 		c.add(t.Context(), w.name, w.reserve)
 	}
 	for _, token := range held {
-		require.NoError(t, l.Settle(t.Context(), token, clerkorg.NotSent))
+		require.NoError(t, l.Settle(t.Context(), token, clerkorg.RequestNotSent))
 	}
 	// Those with a reserve are not served before two are free.
 	ends := []outcome{c.next(), c.next(), c.next()}
 	for len(ends) < 6 {
-		require.NoError(t, l.Settle(t.Context(), ends[len(ends)-1].token, clerkorg.NotSent))
+		require.NoError(t, l.Settle(t.Context(), ends[len(ends)-1].token, clerkorg.RequestNotSent))
 		if len(ends) == 3 {
-			require.NoError(t, l.Settle(t.Context(), ends[0].token, clerkorg.NotSent))
+			require.NoError(t, l.Settle(t.Context(), ends[0].token, clerkorg.RequestNotSent))
 		}
 		ends = append(ends, c.next())
 	}
@@ -103,7 +103,7 @@ func TestWaitersAreServedInOrder(t *testing.T) {
 	assert.Equal(t, "abcdef", strings.Join(names, ""))
 }
 
-func number(t *testing.T, l *limiter, token clerkorg.Token) uint64 {
+func number(t *testing.T, l *limiter, token clerkorg.Reservation) uint64 {
 	n, err := strconv.ParseUint(strings.TrimPrefix(token.ID, l.name), 36, 64)
 	require.NoError(t, err)
 	return n
@@ -116,7 +116,7 @@ func TestOnlyTheFirstInLineAsks(t *testing.T) {
 	client.AddHook(s)
 	l := newTestLimiter(t, client)
 	quota := clerkorg.Quota{Name: "q", Limit: 1, Window: time.Hour}
-	require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, quota), clerkorg.NotSent)) // loads the scripts
+	require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, quota), clerkorg.RequestNotSent)) // loads the scripts
 	held := mustAcquire(t, l, quota)
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -128,7 +128,7 @@ func TestOnlyTheFirstInLineAsks(t *testing.T) {
 	asked := s.scripts.Load()
 	assert.Equal(t, int64(2+2+1+20), asked, "each has asked once; the first of their kind were sent twice")
 	for range 5 {
-		require.NoError(t, l.Settle(t.Context(), held, clerkorg.NotSent))
+		require.NoError(t, l.Settle(t.Context(), held, clerkorg.RequestNotSent))
 		held = c.next().token
 		asked += 3 // settled; the first is served; the next learns how long to wait
 		eventually(t, func() bool { return s.scripts.Load() == asked }, "no more and no less")
@@ -142,7 +142,7 @@ func TestOnlyTheFirstInLineAsks(t *testing.T) {
 		assert.ErrorIs(t, c.next().err, context.Canceled)
 	}
 	assert.Zero(t, l.line(quota).length())
-	require.NoError(t, l.Settle(t.Context(), held, clerkorg.NotSent))
+	require.NoError(t, l.Settle(t.Context(), held, clerkorg.RequestNotSent))
 	assert.Equal(t, 1, available(t, l, quota), "those who gave up have taken nothing")
 }
 
@@ -153,29 +153,29 @@ func TestHopelessWaitIsRefusedAtOnce(t *testing.T) {
 	quota := clerkorg.Quota{Name: "q", Limit: 1, Window: time.Hour}
 	held := mustAcquire(t, l, quota)
 
-	_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: quota, MaxWait: time.Hour})
+	_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: quota, MaxWait: time.Hour})
 	refused := refusal(t, err)
 	assert.NoError(t, refused.Err)
 	assert.Equal(t, time.Hour+5*time.Second, refused.RetryAfter)
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
-	_, err = l.Acquire(ctx, clerkorg.TokenRequest{Quota: quota, MaxWait: 2 * time.Hour})
+	_, err = l.Acquire(ctx, clerkorg.ReservationRequest{Quota: quota, MaxWait: 2 * time.Hour})
 	assert.Equal(t, context.DeadlineExceeded, refusal(t, err).Err)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 
 	// Somebody waits: a second one would be served a whole window later.
 	c := newCrowd(t, l, quota)
 	c.add(t.Context(), "", 0)
-	_, err = l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: quota, MaxWait: 2 * time.Hour})
+	_, err = l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: quota, MaxWait: 2 * time.Hour})
 	assert.Equal(t, 2*(time.Hour+5*time.Second), refusal(t, err).RetryAfter)
 
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = l.Acquire(canceled, clerkorg.TokenRequest{Quota: quota})
+	_, err = l.Acquire(canceled, clerkorg.ReservationRequest{Quota: quota})
 	assert.Equal(t, context.Canceled, err)
 
-	require.NoError(t, l.Settle(t.Context(), held, clerkorg.NotSent))
+	require.NoError(t, l.Settle(t.Context(), held, clerkorg.RequestNotSent))
 	assert.NoError(t, c.next().err)
 }
 
@@ -206,7 +206,7 @@ func TestCancelRacesWithTake(t *testing.T) {
 		return err
 	}})
 	l := newTestLimiter(t, client)
-	token, err := l.Acquire(ctx, clerkorg.TokenRequest{Quota: hourly})
+	token, err := l.Acquire(ctx, clerkorg.ReservationRequest{Quota: hourly})
 	assert.Equal(t, context.Canceled, err)
 	assert.Zero(t, token)
 	assert.Equal(t, hourly.Limit, available(t, l, hourly))
@@ -225,14 +225,14 @@ func TestWaitersOfProcesses(t *testing.T) {
 		l.slack = 10 * time.Millisecond
 		for i := range 10 {
 			group.Go(func() {
-				token, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: quota, MaxWait: time.Minute, Reserve: i % 2})
+				token, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: quota, MaxWait: time.Minute, Reserve: i % 2})
 				if !assert.NoError(t, err) {
 					return
 				}
 				mu.Lock()
 				counted = append(counted, time.Now())
 				mu.Unlock()
-				assert.NoError(t, l.Settle(t.Context(), token, clerkorg.Answered))
+				assert.NoError(t, l.Settle(t.Context(), token, clerkorg.RequestAnswered))
 			})
 		}
 	}

@@ -154,7 +154,7 @@ func crowdJob(l *limiter) error {
 	var group sync.WaitGroup
 	for i := range errs {
 		group.Go(func() {
-			token, err := l.Acquire(ctx, clerkorg.TokenRequest{Quota: crowded, MaxWait: time.Minute})
+			token, err := l.Acquire(ctx, clerkorg.ReservationRequest{Quota: crowded, MaxWait: time.Minute})
 			if err != nil {
 				errs[i] = err
 				return
@@ -163,7 +163,7 @@ func crowdJob(l *limiter) error {
 			if err == nil {
 				err = response.Body.Close()
 			}
-			errs[i] = errors.Join(err, l.Settle(ctx, token, clerkorg.Answered))
+			errs[i] = errors.Join(err, l.Settle(ctx, token, clerkorg.RequestAnswered))
 		})
 	}
 	group.Wait()
@@ -187,9 +187,9 @@ func TestHolderIsKilled(t *testing.T) {
 	require.NoError(t, holder.Process.Kill())
 	require.Error(t, holder.Wait())
 
-	_, err = s.limiter.Acquire(t.Context(), clerkorg.TokenRequest{Quota: alone})
+	_, err = s.limiter.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: alone})
 	assert.Positive(t, refusal(t, err).RetryAfter)
-	token, err := s.limiter.Acquire(t.Context(), clerkorg.TokenRequest{Quota: alone, MaxWait: soon})
+	token, err := s.limiter.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: alone, MaxWait: soon})
 	require.NoError(t, err, "it came back")
 
 	keys := s.limiter.keys(alone)
@@ -205,7 +205,7 @@ func TestHolderIsKilled(t *testing.T) {
 }
 
 func holdJob(l *limiter) error {
-	token, err := l.Acquire(context.Background(), clerkorg.TokenRequest{Quota: alone})
+	token, err := l.Acquire(context.Background(), clerkorg.ReservationRequest{Quota: alone})
 	if err != nil {
 		return err
 	}
@@ -258,24 +258,24 @@ func TestRedisRestarts(t *testing.T) {
 	server := newServer(t)
 	l := newTestLimiter(t, dial(t, "redis://"+server.addr))
 	for range 3 {
-		require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, hourly), clerkorg.Answered))
+		require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, hourly), clerkorg.RequestAnswered))
 	}
 	held := mustAcquire(t, l, hourly)
 
 	server.kill()
 	eventually(t, func() bool {
-		_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly})
+		_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: hourly})
 		return err != nil
 	}, "nothing is sent without Redis")
-	_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly, MaxWait: time.Minute})
+	_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: hourly, MaxWait: time.Minute})
 	refused := refusal(t, err)
 	require.Error(t, refused.Err)
-	require.Error(t, l.Settle(t.Context(), held, clerkorg.Answered))
+	require.Error(t, l.Settle(t.Context(), held, clerkorg.RequestAnswered))
 
 	require.True(t, server.start(t))
-	var token clerkorg.Token
+	var token clerkorg.Reservation
 	eventually(t, func() bool {
-		token, err = l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: hourly})
+		token, err = l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: hourly})
 		return err == nil
 	}, "it goes on by itself")
 	assert.Equal(t, hourly.Limit-2, token.Left, "the quota is forgotten, but for what was owed")
@@ -302,10 +302,10 @@ func TestCluster(t *testing.T) {
 	l := newTestLimiter(t, client)
 	for _, quota := range []clerkorg.Quota{hourly, instant} {
 		require.NoError(t, l.Seed(t.Context(), quota, time.Now().Add(-time.Second)))
-		require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, quota), clerkorg.Answered))
+		require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, quota), clerkorg.RequestAnswered))
 		assert.Equal(t, quota.Limit-2, available(t, l, quota))
 		require.NoError(t, l.CloseUntil(t.Context(), quota, time.Now().Add(time.Hour)))
-		_, err := l.Acquire(t.Context(), clerkorg.TokenRequest{Quota: quota})
+		_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: quota})
 		assert.InDelta(t, time.Hour, refusal(t, err).RetryAfter, float64(soon))
 	}
 }

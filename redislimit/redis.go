@@ -117,7 +117,7 @@ func (l *limiter) take(ctx context.Context, w *waiter, id string, ahead int) (wa
 	reply, err := l.send(ctx, scripts.take, w.quota, 2, args...)
 	if err != nil {
 		if dial, ok := errors.AsType[*net.OpError](err); !ok || dial.Op != "dial" { // it may have run all the same
-			w.line.owe(debt{token: id, fate: clerkorg.NotSent, at: time.Now()}, l.memory(w.quota))
+			w.line.owe(debt{token: id, outcome: clerkorg.RequestNotSent, at: time.Now()}, l.memory(w.quota))
 		}
 		return 0, 0, err
 	}

@@ -15,10 +15,10 @@ import (
 // maxErrorBody is how much of a failed call's answer an APIError keeps.
 const maxErrorBody = 512
 
-// check turns answers that are no success into errors. A create that the server
+// toError turns answers that are no success into errors. A create that the server
 // failed halfway (any 5xx, but a 503 that says when to come back) has an unknown
 // outcome.
-func (c *Client) check(next handler) handler {
+func (c *Client) toError(next handler) handler {
 	return func(ctx context.Context, call *call) (*answer, error) {
 		got, err := next(ctx, call)
 		if err != nil || (got.status >= 200 && got.status < 300) {
@@ -55,10 +55,6 @@ func (c *Client) newAPIError(call *call, got *answer) *APIError {
 		RetryAfter: retryAfter(got.header, time.Now()),
 		Body:       bytes.Clone(body[:min(len(body), maxErrorBody)]),
 	}
-}
-
-func traceID(header http.Header) string {
-	return cmp.Or(header.Get("Clerk-Trace-Id"), header.Get("CF-Ray"))
 }
 
 // shortestWait is what "now" in a Retry-After means: the header counts seconds.

@@ -106,7 +106,7 @@ func TestInviteAllConcurrency(t *testing.T) {
 				gather(t, inviteAll(t, client, server, crowd(700, nil), &InviteAllOptions{Concurrency: concurrency}), 700)
 				want := concurrency
 				if want == 0 {
-					want = DefaultConcurrency
+					want = defaultConcurrency
 				}
 				single := "POST/v1/organizations/" + server.OrganizationID() + "/invitations"
 				assert.Equal(t, want, most[single])

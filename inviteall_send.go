@@ -17,7 +17,7 @@ func (r *inviteRun) dispatch() {
 	r.dispatchReads()
 	// While it is not known what became of a call, no other is started: should the
 	// server be down, that would only spend quota.
-	if r.doubts > 0 {
+	if r.unresolved > 0 {
 		return
 	}
 	if r.bulk.full { // what was to be halved fits one by one at most
@@ -28,7 +28,7 @@ func (r *inviteRun) dispatch() {
 	}
 	// While creating fails, single calls find out when it works again: there are
 	// more of them.
-	probing := r.sends.lasts() && r.free(&r.single, now) && !r.opts.BulkOnly
+	probing := r.sends.repeated() && r.free(&r.single, now) && !r.opts.BulkOnly
 	for !probing && r.free(&r.bulk, now) {
 		if len(r.halves) > 0 {
 			r.sendBulk(r.halves[0], true)
@@ -64,7 +64,7 @@ func (r *inviteRun) dispatchReads() {
 // free reports whether a lane can take another call. While creating fails, it is
 // tried with one call at a time.
 func (r *inviteRun) free(l *lane, now time.Time) bool {
-	if r.sends.lasts() && r.bulk.inFlight+r.single.inFlight > 0 {
+	if r.sends.repeated() && r.bulk.inFlight+r.single.inFlight > 0 {
 		return false
 	}
 	return l.inFlight < r.opts.Concurrency && !l.until.After(now) && !l.full
@@ -180,7 +180,7 @@ func (r *inviteRun) finish(a *attempt, invitations []OrganizationInvitation, err
 		r.changed(a, invalid)
 	case errors.Is(err, ErrOutcomeUnknown):
 		r.failed(&r.sends, err)
-		r.strike(a, err)
+		r.resolveUnknown(a, err)
 	case api == nil: // it never left
 		r.putBack(a)
 		r.failed(&r.sends, err)
@@ -189,7 +189,7 @@ func (r *inviteRun) finish(a *attempt, invitations []OrganizationInvitation, err
 		r.failed(&r.sends, err)
 		r.pause(api.RetryAfter)
 	case busy(api):
-		r.again(a.rows, err)
+		r.retry(a.rows, err)
 		r.pause(max(api.RetryAfter, time.Second))
 	default:
 		r.sends.ok()
@@ -250,30 +250,30 @@ func (r *inviteRun) changed(a *attempt, invalid *ValidationError) {
 	}
 }
 
-// strike finds out what an attempt without an outcome has done, and has another
+// resolveUnknown finds out what an attempt without an outcome has done, and has another
 // try at what it has not.
-func (r *inviteRun) strike(a *attempt, err error) {
+func (r *inviteRun) resolveUnknown(a *attempt, err error) {
 	delay := settleDelay
 	if errors.Is(err, context.DeadlineExceeded) {
 		delay = LateArrival
 	}
-	r.look(a, delay, func(missing []*row) { r.again(missing, err) })
+	r.findCreated(a, delay, func(missing []*row) { r.retry(missing, err) })
 }
 
-// again has another try at rows whose call said nothing about them. One that
+// retry has another try at rows whose call said nothing about them. One that
 // always ends so must not keep others from being sent: it goes alone, and at last
 // it is given up.
-func (r *inviteRun) again(rows []*row, err error) {
+func (r *inviteRun) retry(rows []*row, err error) {
 	for _, in := range slices.Backward(rows) {
-		in.strikes++
+		in.failures++
 		switch {
-		case in.strikes >= maxBulkStrikes+maxSingleStrikes:
+		case in.failures >= maxBulkFailures+maxSingleFailures:
 			r.decide(in, InviteResult{Outcome: OutcomeRejected, Err: err})
-		case in.strikes >= maxBulkStrikes && !r.opts.BulkOnly:
+		case in.failures >= maxBulkFailures && !r.opts.BulkOnly:
 			r.queue(&r.apart, in)
-		case in.strikes >= maxBulkStrikes:
+		case in.failures >= maxBulkFailures:
 			r.halves = append(r.halves, []*row{in})
-		case r.sends.lasts():
+		case r.sends.repeated():
 			r.queue(in.home, in) // others take their turn at finding out
 		default:
 			r.requeue(in)
@@ -281,21 +281,21 @@ func (r *inviteRun) again(rows []*row, err error) {
 	}
 }
 
-// look lists what was created since an attempt began, gives the rows that have an
+// findCreated lists what was created since an attempt began, gives the rows that have an
 // invitation their result, and hands the others to then.
-func (r *inviteRun) look(a *attempt, delay time.Duration, then func(missing []*row)) {
+func (r *inviteRun) findCreated(a *attempt, delay time.Duration, then func(missing []*row)) {
 	if r.fatal != nil {
 		return
 	}
-	r.doubts++
+	r.unresolved++
 	r.start(func() func() {
-		linger(r.ctx, delay)
+		sleep(r.ctx, delay)
 		found, err := r.createdSince(r.ctx, a)
 		return func() {
-			r.doubts--
+			r.unresolved--
 			if err != nil {
 				if r.readFailed(err) {
-					r.look(a, max(settleDelay, r.reads.backoff()), then)
+					r.findCreated(a, max(settleDelay, r.reads.backoff()), then)
 				}
 				return
 			}
@@ -303,7 +303,7 @@ func (r *inviteRun) look(a *attempt, delay time.Duration, then func(missing []*r
 			var missing []*row
 			for _, in := range a.rows {
 				if invitation := found[in.key]; invitation != nil {
-					r.decide(in, r.standing(in, invitation))
+					r.decide(in, r.resultOf(in, invitation))
 				} else {
 					missing = append(missing, in)
 				}

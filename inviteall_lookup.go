@@ -1,9 +1,7 @@
 package clerkorg
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"hash/maphash"
 	"slices"
 	"time"
@@ -77,7 +75,7 @@ func (p *people) recall(key personKey) *OrganizationInvitation { return p.recall
 func (r *inviteRun) readServer() {
 	wait := r.reads.backoff()
 	r.start(func() func() {
-		linger(r.ctx, wait)
+		sleep(r.ctx, wait)
 		err := r.readPeople(r.ctx)
 		if err == nil {
 			err = r.seedQuotas(r.ctx)
@@ -117,64 +115,6 @@ func (r *inviteRun) readPeople(ctx context.Context) error {
 	return nil
 }
 
-// seedQuotas tells a limiter that can be told of the calls that the instance's
-// newest invitations came from.
-func (r *inviteRun) seedQuotas(ctx context.Context) error {
-	seeder, ok := r.sender.limiter.(Seeder)
-	if !ok {
-		return nil
-	}
-	oldest := time.Now().Add(-max(r.bulk.quota.Window, r.single.quota.Window) - clockSkew)
-	var created []OrganizationInvitation
-	for invitation, err := range r.reader.Organizations.InstanceInvitations(ctx, nil) {
-		if api, ok := errors.AsType[*APIError](err); ok && api.StatusCode < 500 {
-			return nil // the key may not see it; a 429 will be lived with
-		}
-		if err != nil {
-			return err
-		}
-		if invitation.CreatedAt.Before(oldest) {
-			break
-		}
-		created = append(created, OrganizationInvitation{OrganizationID: invitation.OrganizationID, CreatedAt: invitation.CreatedAt})
-	}
-	bulk, single := callsOf(created)
-	if err := seeder.Seed(ctx, r.bulk.quota, bulk...); err != nil {
-		return err
-	}
-	return seeder.Seed(ctx, r.single.quota, single...)
-}
-
-// together is how close in time the invitations of one bulk call are to each
-// other. It must be well below what two single calls are apart.
-const together = 3 * time.Millisecond
-
-// callsOf guesses from which calls invitations came: those of one organization
-// made together from a bulk call, others from single ones. A few that are
-// together, no more than there are single calls at once, may have been either,
-// and count as both.
-func callsOf(created []OrganizationInvitation) (bulk, single []time.Time) {
-	slices.SortFunc(created, func(a, b OrganizationInvitation) int {
-		return cmp.Or(cmp.Compare(a.OrganizationID, b.OrganizationID), a.CreatedAt.Compare(b.CreatedAt.Time))
-	})
-	for len(created) > 0 {
-		n := 1
-		for n < len(created) && created[n].OrganizationID == created[0].OrganizationID && created[n].CreatedAt.Sub(created[n-1].CreatedAt.Time) <= together {
-			n++
-		}
-		for i := 0; i < n && n > 1; i += MaxBulkInvitations {
-			bulk = append(bulk, created[i].CreatedAt.Time)
-		}
-		if few := n % MaxBulkInvitations; few <= DefaultConcurrency {
-			for i := n - few; i < n; i++ {
-				single = append(single, created[i].CreatedAt.Time)
-			}
-		}
-		created = created[n:]
-	}
-	return bulk, single
-}
-
 // maxLookups is how many reads of lookUp and checkMembers run at once.
 const maxLookups = 4
 
@@ -183,14 +123,14 @@ func (r *inviteRun) lookUp(in *row) {
 	r.lookups++
 	wait := r.reads.backoff()
 	r.start(func() func() {
-		linger(r.ctx, wait)
+		sleep(r.ctx, wait)
 		invitation, err := r.newestOf(r.ctx, in.params.EmailAddress)
 		return func() {
 			r.lookups--
 			switch {
 			case err == nil:
 				r.reads.ok()
-				r.decide(in, r.standing(in, invitation))
+				r.decide(in, r.resultOf(in, invitation))
 			case r.readFailed(err):
 				r.known = append(r.known, in)
 			}
@@ -198,9 +138,9 @@ func (r *inviteRun) lookUp(in *row) {
 	})
 }
 
-// standing is the result of a row whose address has an invitation: by this run,
+// resultOf is the result of a row whose address has an invitation: by this run,
 // if it was made since the row was first sent.
-func (r *inviteRun) standing(in *row, invitation *OrganizationInvitation) InviteResult {
+func (r *inviteRun) resultOf(in *row, invitation *OrganizationInvitation) InviteResult {
 	result := InviteResult{Outcome: OutcomeAlreadyInvited, Invitation: invitation}
 	if invitation != nil && r.madeBy(in, invitation) {
 		result.Outcome = OutcomeInvited
@@ -239,7 +179,7 @@ func (r *inviteRun) checkMembers(rows []*row) {
 	r.lookups++
 	wait := r.reads.backoff()
 	r.start(func() func() {
-		linger(r.ctx, wait)
+		sleep(r.ctx, wait)
 		members, err := r.membersAmong(r.ctx, rows)
 		return func() {
 			r.lookups--
