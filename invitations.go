@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/clerkorg/clerkorg-go/internal/jsonwire"
+	"github.com/clerkorg/clerkorg-go/internal/paging"
 )
 
 // ListInvitationsParams filters the invitations of an organization. Zero values
@@ -208,7 +209,7 @@ func (s *OrganizationsService) Invitations(ctx context.Context, organizationID s
 		params := base
 		params.Limit, params.Offset = limit, offset
 		return s.ListInvitations(ctx, organizationID, &params)
-	}).all(ctx)
+	}).All(ctx)
 }
 
 // InstanceInvitations yields the invitations of all organizations, as
@@ -223,21 +224,21 @@ func (s *OrganizationsService) InstanceInvitations(ctx context.Context, params *
 		params := base
 		params.Limit, params.Offset = limit, offset
 		return s.ListInstanceInvitations(ctx, &params)
-	}).all(ctx)
+	}).All(ctx)
 }
 
 // walkInvitations walks a list of invitations from start on.
-func walkInvitations(limit, start int, newestFirst bool, list func(ctx context.Context, limit, offset int) (*InvitationList, error)) pager[OrganizationInvitation] {
-	return pager[OrganizationInvitation]{
-		limit:       sizeOf(limit),
-		newestFirst: newestFirst,
-		id:          func(i *OrganizationInvitation) string { return i.ID },
-		fetch: func(ctx context.Context, limit, offset int) ([]OrganizationInvitation, int64, error) {
+func walkInvitations(limit, start int, newestFirst bool, list func(ctx context.Context, limit, offset int) (*InvitationList, error)) paging.Pager[OrganizationInvitation] {
+	return paging.Pager[OrganizationInvitation]{
+		Limit:       sizeOf(limit),
+		NewestFirst: newestFirst,
+		ID:          func(i *OrganizationInvitation) string { return i.ID },
+		Fetch: func(ctx context.Context, limit, offset int) ([]OrganizationInvitation, int, error) {
 			page, err := list(ctx, limit, start+offset)
 			if err != nil {
 				return nil, 0, err
 			}
-			return page.Data, page.TotalCount - int64(start), nil
+			return page.Data, page.TotalCount - start, nil
 		},
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"iter"
 	"net/http"
 	"slices"
+
+	"github.com/clerkorg/clerkorg-go/internal/paging"
 )
 
 // OrganizationsService has the calls about organizations, their members and the
@@ -106,18 +108,18 @@ func (s *OrganizationsService) ListMemberships(ctx context.Context, organization
 func (s *OrganizationsService) Memberships(ctx context.Context, organizationID string, params *ListMembershipsParams) iter.Seq2[OrganizationMembership, error] {
 	base := valueOf(params)
 	base.OrderBy, base.EmailAddress = orderOf(base.OrderBy), slices.Clone(base.EmailAddress)
-	return pager[OrganizationMembership]{
-		limit:       sizeOf(base.Limit),
-		newestFirst: base.OrderBy == OrderByNewest,
-		id:          func(m *OrganizationMembership) string { return m.ID },
-		fetch: func(ctx context.Context, limit, offset int) ([]OrganizationMembership, int64, error) {
+	return paging.Pager[OrganizationMembership]{
+		Limit:       sizeOf(base.Limit),
+		NewestFirst: base.OrderBy == OrderByNewest,
+		ID:          func(m *OrganizationMembership) string { return m.ID },
+		Fetch: func(ctx context.Context, limit, offset int) ([]OrganizationMembership, int, error) {
 			params := base
 			params.Limit, params.Offset = limit, base.Offset+offset
 			list, err := s.ListMemberships(ctx, organizationID, &params)
 			if err != nil {
 				return nil, 0, err
 			}
-			return list.Data, list.TotalCount - int64(base.Offset), nil
+			return list.Data, list.TotalCount - base.Offset, nil
 		},
-	}.all(ctx)
+	}.All(ctx)
 }

@@ -99,7 +99,7 @@ type InvitationList struct {
 	Data []OrganizationInvitation `json:"data"`
 
 	// TotalCount is how many there are on all pages together.
-	TotalCount int64 `json:"total_count"`
+	TotalCount int `json:"total_count"`
 }
 
 func (l *InvitationList) isPage() bool { return l.Data != nil }
@@ -319,7 +319,7 @@ type MembershipList struct {
 	Data []OrganizationMembership `json:"data"`
 
 	// TotalCount is how many there are on all pages together.
-	TotalCount int64 `json:"total_count"`
+	TotalCount int `json:"total_count"`
 }
 
 func (l *MembershipList) isPage() bool { return l.Data != nil }

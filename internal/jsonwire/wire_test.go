@@ -91,7 +91,7 @@ type invitation struct {
 
 type list struct {
 	Data       []invitation `json:"data"`
-	TotalCount int64        `json:"total_count"`
+	TotalCount int          `json:"total_count"`
 }
 
 type request struct {
