@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Defaults of [InviteAllOptions].
+// Defaults of the options.
 const (
 	defaultConcurrency = 4
 	defaultMaxOutage   = time.Hour
@@ -30,11 +30,11 @@ type InviteAllOptions struct {
 	ReserveBulk, ReserveSingle int
 
 	// Concurrency is how many calls of each kind are under way at once, at most;
-	// zero is [DefaultConcurrency].
+	// zero is 4.
 	Concurrency int
 
 	// MaxOutage is for how long the server may fail without a break before the run
-	// gives up; zero is [DefaultMaxOutage].
+	// gives up; zero is one hour.
 	MaxOutage time.Duration
 
 	// Total is how many invitations there will be, if that is known. Only the
