@@ -179,7 +179,7 @@ func TestOutcomeOfStatuses(t *testing.T) {
 				if test.unknown && call.creates() {
 					want = append(want, ErrOutcomeUnknown)
 				}
-				assert.Equal(t, want, matches(err))
+				assert.Equal(t, append(want, ErrAlreadyInvited), matches(err))
 			})
 		})
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // What went wrong, for errors.Is. Every error of a call matches at most one of
-// the first four, and may match [ErrOutcomeUnknown] besides.
+// the first four. It may match the others besides.
 var (
 	// ErrUnauthorized: the secret key was not accepted (401).
 	ErrUnauthorized = errors.New("clerkorg: the secret key was not accepted")
@@ -33,62 +33,15 @@ var (
 	// known: the connection broke, the time ran out, the server failed halfway or
 	// its answer could not be read. List the invitations before sending it again.
 	ErrOutcomeUnknown = errors.New("clerkorg: outcome unknown")
-)
 
-// ErrorCode is Clerk's name for what went wrong. Codes without a constant here
-// may come at any time.
-type ErrorCode string
+	// ErrAlreadyInvited: the server refused the call because an address has a
+	// pending invitation ([CodeInvitationNotUnique], [CodeDuplicateRecord]).
+	// [APIError.EmailAddresses] returns the addresses that the refusal names, if any.
+	ErrAlreadyInvited = errors.New("clerkorg: already invited")
 
-// Codes that the calls of this package can meet.
-// See https://clerk.com/docs/guides/development/errors/backend-api.
-const (
-	CodeAlreadyMember             ErrorCode = "already_a_member_in_organization"
-	CodeAPIVersionInvalid         ErrorCode = "api_version_invalid"
-	CodeAuthenticationInvalid     ErrorCode = "authentication_invalid"
-	CodeAuthorizationHeader       ErrorCode = "authorization_header_format_invalid"
-	CodeAuthorizationInvalid      ErrorCode = "authorization_invalid"
-	CodeBadRequest                ErrorCode = "bad_request"
-	CodeBulkSizeExceeded          ErrorCode = "bulk_size_exceeded"
-	CodeConflict                  ErrorCode = "conflict"
-	CodeDevEmailLimitExceeded     ErrorCode = "dev_monthly_email_limit_exceeded"
-	CodeDuplicateRecord           ErrorCode = "duplicate_record"
-	CodeFeatureNotEnabled         ErrorCode = "feature_not_enabled"
-	CodeGatewayTimeout            ErrorCode = "gateway_timeout"
-	CodeInsecureURL               ErrorCode = "insecure_url"
-	CodeInsufficientSeats         ErrorCode = "insufficient_seats"
-	CodeInternalError             ErrorCode = "internal_clerk_error"
-	CodeInvitationAlreadyAccepted ErrorCode = "organization_invitation_already_accepted"
-	CodeInvitationNotPending      ErrorCode = "organization_invitation_not_pending"
-	CodeInvitationNotUnique       ErrorCode = "organization_invitation_not_unique"
-	CodeInvitationRevoked         ErrorCode = "organization_invitation_revoked_code"
-	CodeInvitationsNotSupported   ErrorCode = "invitations_not_supported"
-	CodeMaintenanceMode           ErrorCode = "maintenance_mode"
-	CodeMalformedParameters       ErrorCode = "malformed_request_parameters"
-	CodeMembershipQuotaExceeded   ErrorCode = "organization_membership_quota_exceeded"
-	CodeMissingPermission         ErrorCode = "missing_organization_permission"
-	CodeNotAllowedAccess          ErrorCode = "not_allowed_access"
-	CodeNotAMember                ErrorCode = "not_a_member_in_organization"
-	CodeOrganizationsNotEnabled   ErrorCode = "organization_not_enabled_in_instance"
-	CodeOrganizationNotFound      ErrorCode = "organization_not_found_or_unauthorized"
-	CodeParamDuplicate            ErrorCode = "form_param_duplicate"
-	CodeParamFormatInvalid        ErrorCode = "form_param_format_invalid"
-	CodeParamMissing              ErrorCode = "form_param_missing"
-	CodeParamNil                  ErrorCode = "form_param_nil"
-	CodeParamTooLarge             ErrorCode = "form_param_exceeds_allowed_size"
-	CodeParamTooLong              ErrorCode = "form_param_max_length_exceeded"
-	CodeParamTypeInvalid          ErrorCode = "form_param_type_invalid"
-	CodeParamUnknown              ErrorCode = "form_param_unknown"
-	CodeParamValueInvalid         ErrorCode = "form_param_value_invalid"
-	CodeQuotaExceeded             ErrorCode = "quota_exceeded"
-	CodeRequestBodyInvalid        ErrorCode = "request_body_invalid"
-	CodeRequestBodyTooLarge       ErrorCode = "request_body_too_large"
-	CodeResourceLocked            ErrorCode = "resource_locked"
-	CodeResourceNotFound          ErrorCode = "resource_not_found"
-	CodeSecretKeyInvalid          ErrorCode = "clerk_key_invalid"
-	CodeServiceUnavailable        ErrorCode = "service_unavailable"
-	CodeTooManyRequests           ErrorCode = "too_many_requests"
-	CodeUnsupportedContentType    ErrorCode = "unsupported_content_type"
-	CodeUnsupportedPlanFeatures   ErrorCode = "unsupported_subscription_plan_features"
+	// ErrAlreadyMember: the server refused the call because an address belongs to a
+	// member ([CodeAlreadyMember]).
+	ErrAlreadyMember = errors.New("clerkorg: already a member")
 )
 
 // ErrorDetail is one of the errors in an answer. Its sentences are the server's
@@ -99,6 +52,9 @@ type ErrorDetail struct {
 	LongMessage string    `json:"long_message"`
 	Meta        Metadata  `json:"meta,omitzero"`
 }
+
+// sentence is what the server says of the error.
+func (d *ErrorDetail) sentence() string { return cmp.Or(d.LongMessage, d.Message) }
 
 // APIError is an answer of the server that is no success: any status but 2xx,
 // whatever its body.
@@ -128,7 +84,7 @@ func (e *APIError) Error() string {
 			separator = ": "
 		}
 		b.WriteString(separator + oneLine(string(detail.Code)))
-		if text := cmp.Or(detail.LongMessage, detail.Message); text != "" {
+		if text := detail.sentence(); text != "" {
 			b.WriteString(" (" + oneLine(text) + ")")
 		}
 	}
@@ -138,7 +94,8 @@ func (e *APIError) Error() string {
 	return b.String()
 }
 
-// Is matches the sentinel errors of this package by status.
+// Is matches the sentinel errors of this package: [ErrAlreadyInvited] and
+// [ErrAlreadyMember] by the codes of all errors in the answer, the others by status.
 func (e *APIError) Is(target error) bool {
 	if e == nil {
 		return false
@@ -152,8 +109,20 @@ func (e *APIError) Is(target error) bool {
 		return e.StatusCode == http.StatusNotFound
 	case ErrRateLimited:
 		return e.StatusCode == http.StatusTooManyRequests
+	case ErrAlreadyInvited:
+		return e.HasCode(CodeInvitationNotUnique) || e.HasCode(CodeDuplicateRecord)
+	case ErrAlreadyMember:
+		return e.HasCode(CodeAlreadyMember)
 	}
 	return false
+}
+
+// Code returns the code of the first error in the answer, "" where there is none.
+func (e *APIError) Code() ErrorCode {
+	if e == nil || len(e.Errors) == 0 {
+		return ""
+	}
+	return e.Errors[0].Code
 }
 
 // HasCode reports whether one of the errors has the code.

@@ -18,7 +18,7 @@ import (
 
 func is(err, target error) bool { return errors.Is(err, target) }
 
-var sentinels = []error{ErrUnauthorized, ErrForbidden, ErrNotFound, ErrRateLimited, ErrOutcomeUnknown}
+var sentinels = []error{ErrUnauthorized, ErrForbidden, ErrNotFound, ErrRateLimited, ErrOutcomeUnknown, ErrAlreadyInvited, ErrAlreadyMember}
 
 // matches are the sentinels that err is.
 func matches(err error) []error {
@@ -62,6 +62,8 @@ func TestErrorsAreSafe(t *testing.T) {
 	}
 	var none *APIError
 	assert.False(t, none.HasCode(CodeConflict))
+	assert.Empty(t, none.EmailAddresses())
+	assert.Empty(t, (*ErrorDetail)(nil).EmailAddresses())
 }
 
 func TestAPIErrorText(t *testing.T) {
@@ -95,6 +97,21 @@ func TestAPIErrorText(t *testing.T) {
 	assert.Contains(t, long.Error(), "…")
 }
 
+func withCodes(status int, codes ...ErrorCode) *APIError {
+	api := &APIError{StatusCode: status}
+	for _, code := range codes {
+		api.Errors = append(api.Errors, ErrorDetail{Code: code})
+	}
+	return api
+}
+
+func TestAPIErrorCode(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, CodeConflict, withCodes(409, CodeConflict, CodeNotAMember).Code())
+	assert.Empty(t, withCodes(502).Code())
+	assert.Empty(t, (*APIError)(nil).Code())
+}
+
 func TestErrorMatches(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("cause")
@@ -109,6 +126,11 @@ func TestErrorMatches(t *testing.T) {
 		"404":                   {&APIError{StatusCode: 404}, []error{ErrNotFound}},
 		"429":                   {&APIError{StatusCode: 429}, []error{ErrRateLimited}},
 		"500":                   {&APIError{StatusCode: 500}, nil},
+		"invited":               {withCodes(400, CodeInvitationNotUnique), []error{ErrAlreadyInvited}},
+		"duplicate":             {withCodes(422, CodeConflict, CodeDuplicateRecord), []error{ErrAlreadyInvited}},
+		"member":                {withCodes(403, CodeAlreadyMember), []error{ErrForbidden, ErrAlreadyMember}},
+		"both":                  {withCodes(400, CodeAlreadyMember, CodeDuplicateRecord), []error{ErrAlreadyInvited, ErrAlreadyMember}},
+		"another code":          {withCodes(400, CodeNotAMember, "duplicate"), nil},
 		"refused by the ledger": {&RateLimitError{}, []error{ErrRateLimited}},
 		"refused by the server": {&RateLimitError{Err: &APIError{StatusCode: 429}}, []error{ErrRateLimited}},
 		"validation":            {&ValidationError{}, nil},

@@ -1,11 +1,8 @@
 package clerkorg
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
-	"strings"
-	"unicode"
 )
 
 // refused acts on a call that the server refused. A batch may have created some
@@ -19,7 +16,7 @@ func (r *inviteRun) refused(a *attempt, api *APIError) {
 		return
 	}
 	if len(a.rows) == 1 && api.StatusCode != http.StatusNotFound {
-		r.decideRefused(a.rows[0], api, codeOf(api))
+		r.decideRefused(a.rows[0], api, api.Code())
 		return
 	}
 	// The list also tells an unknown organization, for which there is none, from an
@@ -31,7 +28,7 @@ func (r *inviteRun) refused(a *attempt, api *APIError) {
 func (r *inviteRun) splitRefused(a *attempt, missing []*row, api *APIError) {
 	if len(a.rows) == 1 {
 		for _, in := range missing {
-			r.decideRefused(in, api, codeOf(api))
+			r.decideRefused(in, api, api.Code())
 		}
 		return
 	}
@@ -73,16 +70,9 @@ func (r *inviteRun) decideRefused(in *row, api *APIError, code ErrorCode) {
 	}
 }
 
-func codeOf(api *APIError) ErrorCode {
-	if len(api.Errors) == 0 {
-		return ""
-	}
-	return api.Errors[0].Code
-}
-
 // endsRun reports whether a refusal is one that no other call could escape.
 func endsRun(api *APIError, rows []*row) bool {
-	switch code := codeOf(api); {
+	switch code := api.Code(); {
 	case api.StatusCode == http.StatusUnauthorized, api.StatusCode == http.StatusPaymentRequired:
 		return true
 	case api.StatusCode >= 300 && api.StatusCode < 400, api.StatusCode == http.StatusMethodNotAllowed, api.StatusCode == http.StatusGone:
@@ -106,79 +96,17 @@ func endsRun(api *APIError, rows []*row) bool {
 }
 
 // namedBy finds the rows whose addresses an error names, with the code it has for
-// them: in its meta, or in its sentence. Not every error names anybody.
+// them.
 func namedBy(api *APIError, rows []*row) map[*row]ErrorCode {
 	named := map[*row]ErrorCode{}
-	for _, detail := range api.Errors {
-		var meta struct {
-			EmailAddresses anyStrings `json:"email_addresses"`
-			Identifiers    anyStrings `json:"identifiers"`
-		}
-		_ = detail.Meta.Decode(&meta) // a meta of another shape names nobody
-		addresses := append(meta.EmailAddresses, meta.Identifiers...)
+	for i := range api.Errors {
+		detail := &api.Errors[i]
+		names := detail.names()
 		for _, in := range rows {
-			address := in.params.EmailAddress
-			inMeta := slices.ContainsFunc(addresses, func(s string) bool { return addressKey(s) == addressKey(address) })
-			if _, known := named[in]; !known && (inMeta || mentions(detail.LongMessage, address)) {
+			if _, known := named[in]; !known && names(in.params.EmailAddress) {
 				named[in] = detail.Code
 			}
 		}
 	}
 	return named
-}
-
-// anyStrings decodes from a string, or from a list of them.
-type anyStrings []string
-
-// UnmarshalJSON takes what it can; of other shapes nothing.
-func (s *anyStrings) UnmarshalJSON(data []byte) error {
-	var one string
-	var many []string
-	switch {
-	case json.Unmarshal(data, &many) == nil:
-		*s = many
-	case json.Unmarshal(data, &one) == nil:
-		*s = anyStrings{one}
-	}
-	return nil
-}
-
-// mentions reports whether text holds the address, and not merely as a part of
-// another one.
-func mentions(text, address string) bool {
-	text, address = addressKey(text), addressKey(address)
-	for from := 0; ; {
-		i := strings.Index(text[from:], address)
-		if i < 0 {
-			return false
-		}
-		start, end := from+i, from+i+len(address)
-		if !endsInAddress(text[:start]) && !beginsInAddress(text[end:]) {
-			return true
-		}
-		from = start + 1
-	}
-}
-
-func inAddress(r rune) bool {
-	return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("!#$%&*+-/=?^_{|}~@.", r)
-}
-
-func endsInAddress(before string) bool {
-	runes := []rune(before)
-	return len(runes) > 0 && inAddress(runes[len(runes)-1])
-}
-
-// beginsInAddress looks past a full stop, which may end the sentence.
-func beginsInAddress(after string) bool {
-	for _, r := range after {
-		switch {
-		case r == '.':
-			continue
-		case unicode.IsLetter(r), unicode.IsDigit(r), r == '-', r == '@', r == '_':
-			return true
-		}
-		return false
-	}
-	return false
 }

@@ -1,0 +1,57 @@
+package clerkorg
+
+// ErrorCode is Clerk's name for what went wrong. Codes without a constant here
+// may come at any time.
+type ErrorCode string
+
+// Codes that the calls of this package can meet.
+// See https://clerk.com/docs/guides/development/errors/backend-api.
+const (
+	CodeAlreadyMember             ErrorCode = "already_a_member_in_organization"
+	CodeAPIVersionInvalid         ErrorCode = "api_version_invalid"
+	CodeAuthenticationInvalid     ErrorCode = "authentication_invalid"
+	CodeAuthorizationHeader       ErrorCode = "authorization_header_format_invalid"
+	CodeAuthorizationInvalid      ErrorCode = "authorization_invalid"
+	CodeBadRequest                ErrorCode = "bad_request"
+	CodeBulkSizeExceeded          ErrorCode = "bulk_size_exceeded"
+	CodeConflict                  ErrorCode = "conflict"
+	CodeDevEmailLimitExceeded     ErrorCode = "dev_monthly_email_limit_exceeded"
+	CodeDuplicateRecord           ErrorCode = "duplicate_record"
+	CodeFeatureNotEnabled         ErrorCode = "feature_not_enabled"
+	CodeGatewayTimeout            ErrorCode = "gateway_timeout"
+	CodeInsecureURL               ErrorCode = "insecure_url"
+	CodeInsufficientSeats         ErrorCode = "insufficient_seats"
+	CodeInternalError             ErrorCode = "internal_clerk_error"
+	CodeInvitationAlreadyAccepted ErrorCode = "organization_invitation_already_accepted"
+	CodeInvitationNotPending      ErrorCode = "organization_invitation_not_pending"
+	CodeInvitationNotUnique       ErrorCode = "organization_invitation_not_unique"
+	CodeInvitationRevoked         ErrorCode = "organization_invitation_revoked_code"
+	CodeInvitationsNotSupported   ErrorCode = "invitations_not_supported"
+	CodeMaintenanceMode           ErrorCode = "maintenance_mode"
+	CodeMalformedParameters       ErrorCode = "malformed_request_parameters"
+	CodeMembershipQuotaExceeded   ErrorCode = "organization_membership_quota_exceeded"
+	CodeMissingPermission         ErrorCode = "missing_organization_permission"
+	CodeNotAllowedAccess          ErrorCode = "not_allowed_access"
+	CodeNotAMember                ErrorCode = "not_a_member_in_organization"
+	CodeOrganizationsNotEnabled   ErrorCode = "organization_not_enabled_in_instance"
+	CodeOrganizationNotFound      ErrorCode = "organization_not_found_or_unauthorized"
+	CodeParamDuplicate            ErrorCode = "form_param_duplicate"
+	CodeParamFormatInvalid        ErrorCode = "form_param_format_invalid"
+	CodeParamMissing              ErrorCode = "form_param_missing"
+	CodeParamNil                  ErrorCode = "form_param_nil"
+	CodeParamTooLarge             ErrorCode = "form_param_exceeds_allowed_size"
+	CodeParamTooLong              ErrorCode = "form_param_max_length_exceeded"
+	CodeParamTypeInvalid          ErrorCode = "form_param_type_invalid"
+	CodeParamUnknown              ErrorCode = "form_param_unknown"
+	CodeParamValueInvalid         ErrorCode = "form_param_value_invalid"
+	CodeQuotaExceeded             ErrorCode = "quota_exceeded"
+	CodeRequestBodyInvalid        ErrorCode = "request_body_invalid"
+	CodeRequestBodyTooLarge       ErrorCode = "request_body_too_large"
+	CodeResourceLocked            ErrorCode = "resource_locked"
+	CodeResourceNotFound          ErrorCode = "resource_not_found"
+	CodeSecretKeyInvalid          ErrorCode = "clerk_key_invalid"
+	CodeServiceUnavailable        ErrorCode = "service_unavailable"
+	CodeTooManyRequests           ErrorCode = "too_many_requests"
+	CodeUnsupportedContentType    ErrorCode = "unsupported_content_type"
+	CodeUnsupportedPlanFeatures   ErrorCode = "unsupported_subscription_plan_features"
+)
