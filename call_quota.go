@@ -36,7 +36,7 @@ func (c *Client) acquireQuota(next handler) handler {
 			})
 			call.waited += time.Since(start)
 			if err != nil {
-				return nil, call.refusal(quota, err)
+				return nil, call.refusal(ctx, quota, err)
 			}
 			if len(reservations) == 0 {
 				call.remaining = reservation.Left
@@ -54,15 +54,16 @@ func (c *Client) acquireQuota(next handler) handler {
 	}
 }
 
-// refusal makes an error of the limiter one of ours.
-func (c *call) refusal(quota Quota, err error) error {
+// refusal makes an error of the limiter one of ours. An error that is neither a
+// spent quota nor the end of the context means that the limiter could not answer.
+func (c *call) refusal(ctx context.Context, quota Quota, err error) error {
 	if _, ok := errors.AsType[*RateLimitError](err); ok {
 		return err
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if over := ctx.Err(); over != nil && errors.Is(err, over) {
 		return c.fail(false, err)
 	}
-	return &RateLimitError{Quota: quota, Err: err}
+	return &limiterError{quota: quota, err: err}
 }
 
 func outcomeOf(err error) RequestOutcome {

@@ -167,10 +167,10 @@ func TestLimiterFails(t *testing.T) {
 		failure error
 		is      []error
 	}{
-		"it is gone":       {gone, []error{gone}},
+		"it is gone":       {gone, []error{gone, ErrLimiterUnavailable}},
+		"it says so":       {fmt.Errorf("%w: %w", ErrLimiterUnavailable, gone), []error{gone, ErrLimiterUnavailable}},
 		"it has nothing":   {own, []error{own, ErrRateLimited}},
-		"cancelled":        {context.Canceled, []error{context.Canceled}},
-		"it took too long": {fmt.Errorf("redis: %w", context.DeadlineExceeded), []error{context.DeadlineExceeded}},
+		"it took too long": {fmt.Errorf("redis: %w", context.DeadlineExceeded), []error{context.DeadlineExceeded, ErrLimiterUnavailable}},
 	} {
 		for _, quota := range []string{QuotaBulk, QuotaInstance} {
 			t.Run(name+" "+quota, func(t *testing.T) {
@@ -185,6 +185,7 @@ func TestLimiterFails(t *testing.T) {
 					assert.ErrorIs(t, err, target)
 				}
 				assert.NotErrorIs(t, err, ErrOutcomeUnknown)
+				assert.NotEqual(t, is(err, ErrRateLimited), is(err, ErrLimiterUnavailable))
 				assert.Zero(t, recorder.count())
 				if quota == QuotaInstance {
 					assert.Contains(t, limiter.heard(), "settle 1 of invitations.bulk: not sent")
@@ -195,8 +196,34 @@ func TestLimiterFails(t *testing.T) {
 		}
 	}
 	client := newTestClient(t, newRecorder(), WithRateLimiter(&fakeLimiter{broken: gone}))
-	_, err := client.Quota(t.Context(), QuotaBulk)
+	state, err := client.Quota(t.Context(), QuotaBulk)
+	assert.Zero(t, state)
 	assert.ErrorIs(t, err, gone)
+	assert.ErrorIs(t, err, ErrLimiterUnavailable)
+}
+
+// TestLimiterFailsAsTheContextEnds: the end of the call is not the limiter's failure.
+func TestLimiterFailsAsTheContextEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for failure, isItsOwn := range map[error]bool{
+			context.Canceled: false,
+			fmt.Errorf("redis: %w", context.Canceled): false,
+			context.DeadlineExceeded:                  true,
+			errors.New("the ledger is gone"):          true,
+		} {
+			limiter := &fakeLimiter{delay: time.Second, refuse: QuotaInstance, failure: failure}
+			client := newTestClient(t, newRecorder(), WithRateLimiter(limiter))
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Millisecond, cancel)
+			_, err := client.Organizations.Get(ctx, "org_1")
+			assert.ErrorIs(t, err, failure)
+			assert.Equal(t, isItsOwn, is(err, ErrLimiterUnavailable), failure)
+			assert.NotErrorIs(t, err, ErrRateLimited)
+			_, err = client.Quota(ctx, QuotaInstance)
+			assert.NoError(t, err)
+		}
+	})
 }
 
 // A panic on the way does not leak the tokens.

@@ -124,13 +124,18 @@ func NewClientFromEnv(opts ...Option) (*Client, error) {
 }
 
 // Quota tells what is left of one of the quotas ([QuotaBulk], [QuotaCreate],
-// [QuotaInstance]), and when the next token comes back. It sends nothing.
+// [QuotaInstance]), and when the next token comes back. It sends nothing. Where the
+// limiter cannot be asked, the error matches [ErrLimiterUnavailable].
 func (c *Client) Quota(ctx context.Context, name string) (QuotaState, error) {
 	quota, ok := c.quotas[name]
 	if !ok {
 		return QuotaState{}, fmt.Errorf("clerkorg: there is no quota named %q", name)
 	}
-	return c.limiter.State(ctx, quota)
+	state, err := c.limiter.State(ctx, quota)
+	if err != nil && ctx.Err() == nil {
+		return QuotaState{}, &limiterError{quota: quota, err: err}
+	}
+	return state, err
 }
 
 // String describes the client without its key.

@@ -34,6 +34,11 @@ var (
 	// its answer could not be read. List the invitations before sending it again.
 	ErrOutcomeUnknown = errors.New("clerkorg: outcome unknown")
 
+	// ErrLimiterUnavailable: the [RateLimiter] could not say whether a quota is spent,
+	// as when its Redis is down. Nothing was sent. The error wraps the cause; it does
+	// not match [ErrRateLimited], and nothing tells when to try again.
+	ErrLimiterUnavailable = errors.New("clerkorg: the rate limiter is unavailable")
+
 	// ErrAlreadyInvited: the server refused the call because an address has a
 	// pending invitation ([CodeInvitationNotUnique], [CodeDuplicateRecord]).
 	// [APIError.EmailAddresses] returns the addresses that the refusal names, if any.
@@ -164,11 +169,11 @@ func (e *APIError) LogValue() slog.Value {
 // [ErrRateLimited].
 type RateLimitError struct {
 	Quota      Quota         // which one
-	RetryAfter time.Duration // how long until a call can be made; 0 where the limiter could not tell
+	RetryAfter time.Duration // how long until a call can be made
 
 	// Err is the server's [*APIError] where the server refused,
 	// [context.DeadlineExceeded] where the deadline of the call lies before the
-	// end of the wait, whatever kept a limiter from answering, or nil.
+	// end of the wait, or nil.
 	Err error
 }
 
@@ -177,9 +182,6 @@ func (e *RateLimitError) Error() string {
 		return "clerkorg: no error"
 	}
 	text := fmt.Sprintf("clerkorg: quota %s is spent, free again in %s", e.Quota, e.RetryAfter.Round(time.Millisecond))
-	if e.RetryAfter == 0 && e.Err != nil {
-		text = fmt.Sprintf("clerkorg: quota %s cannot be kept now", e.Quota) // nobody knows whether it is spent
-	}
 	if e.Err != nil {
 		text += ": " + unbroken(e.Err.Error())
 	}
@@ -203,6 +205,31 @@ func (e *RateLimitError) LogValue() slog.Value {
 		return slog.Value{}
 	}
 	return slog.GroupValue(slog.String("quota", e.Quota.Name), slog.Duration("retry_after", e.RetryAfter))
+}
+
+// limiterError says that a limiter could not be asked, and why.
+type limiterError struct {
+	quota Quota
+	err   error
+}
+
+func (e *limiterError) Error() string {
+	return fmt.Sprintf("clerkorg: the rate limiter cannot be asked for quota %s: %s", e.quota, e.cause())
+}
+
+// cause is the text of the error, without that of the sentinel which a limiter may
+// have wrapped it with.
+func (e *limiterError) cause() string {
+	return unbroken(strings.TrimPrefix(e.err.Error(), ErrLimiterUnavailable.Error()+": "))
+}
+
+func (e *limiterError) Is(target error) bool { return target == ErrLimiterUnavailable }
+
+func (e *limiterError) Unwrap() error { return e.err }
+
+// LogValue gives a logger the quota and the cause.
+func (e *limiterError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("quota", e.quota.Name), slog.String("limiter_error", e.cause()))
 }
 
 // Problem is one thing that is wrong with the arguments of a call.

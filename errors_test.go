@@ -18,7 +18,7 @@ import (
 
 func is(err, target error) bool { return errors.Is(err, target) }
 
-var sentinels = []error{ErrUnauthorized, ErrForbidden, ErrNotFound, ErrRateLimited, ErrOutcomeUnknown, ErrAlreadyInvited, ErrAlreadyMember}
+var sentinels = []error{ErrUnauthorized, ErrForbidden, ErrNotFound, ErrRateLimited, ErrOutcomeUnknown, ErrLimiterUnavailable, ErrAlreadyInvited, ErrAlreadyMember}
 
 // matches are the sentinels that err is.
 func matches(err error) []error {
@@ -133,6 +133,7 @@ func TestErrorMatches(t *testing.T) {
 		"another code":          {withCodes(400, CodeNotAMember, "duplicate"), nil},
 		"refused by the ledger": {&RateLimitError{}, []error{ErrRateLimited}},
 		"refused by the server": {&RateLimitError{Err: &APIError{StatusCode: 429}}, []error{ErrRateLimited}},
+		"limiter is gone":       {&limiterError{err: cause}, []error{ErrLimiterUnavailable}},
 		"validation":            {&ValidationError{}, nil},
 		"read unanswered":       {&callError{err: cause, sent: true}, nil},
 		"create not sent":       {&callError{err: cause, create: true}, nil},
@@ -173,6 +174,7 @@ func TestErrorTexts(t *testing.T) {
 	for want, err := range map[string]error{
 		"clerkorg: quota test.hourly (3 in 1h0m0s) is spent, free again in 1m30s":                         &RateLimitError{Quota: hourly, RetryAfter: 90*time.Second + 300},
 		"clerkorg: quota test.hourly (3 in 1h0m0s) is spent, free again in 1s: context deadline exceeded": &RateLimitError{Quota: hourly, RetryAfter: time.Second, Err: context.DeadlineExceeded},
+		"clerkorg: the rate limiter cannot be asked for quota test.hourly (3 in 1h0m0s): dial: EOF":       &limiterError{hourly, fmt.Errorf("%w: dial: %w", ErrLimiterUnavailable, io.EOF)},
 		"clerkorg: POST /x: EOF": &callError{err: fmt.Errorf("POST /x: %w", io.EOF)},
 		"clerkorg: outcome unknown, look before sending it again: POST /x: EOF":             &callError{err: fmt.Errorf("POST /x: %w", io.EOF), sent: true, create: true},
 		"clerkorg: outcome unknown, look before sending it again: POST /x: 502 Bad Gateway": &callError{err: &APIError{StatusCode: 502, Method: "POST", Path: "/x"}, sent: true, create: true},
@@ -186,6 +188,7 @@ func TestErrorTexts(t *testing.T) {
 	for _, err := range []error{
 		&callError{err: fmt.Errorf("POST /x: %w", errors.Join(io.EOF, io.ErrClosedPipe))},
 		&RateLimitError{Quota: hourly, Err: errors.Join(io.EOF, io.ErrClosedPipe)},
+		&limiterError{hourly, errors.Join(io.EOF, io.ErrClosedPipe)},
 	} {
 		assert.NotContains(t, err.Error(), "\n")
 		assert.Contains(t, err.Error(), io.EOF.Error())
@@ -216,6 +219,7 @@ func TestErrorLogValues(t *testing.T) {
 		`{"outcome_unknown":true,"cause":{` + inAPI + `}}`:                    &callError{err: fmt.Errorf("x: %w", api), sent: true, create: true},
 		`{"outcome_unknown":false,"cause":"clerkorg: GET /x: EOF"}`:           &callError{err: errors.New("GET /x: EOF")},
 		`{"quota":"test.hourly","retry_after":60000000000}`:                   &RateLimitError{Quota: hourly, RetryAfter: time.Minute, Err: api},
+		`{"quota":"test.hourly","limiter_error":"dial: EOF"}`:                 &limiterError{hourly, fmt.Errorf("dial: %w", io.EOF)},
 		`"clerkorg: invalid call: [0].email_address: must be a bare address"`: &ValidationError{[]Problem{{0, "email_address", "must be a bare address"}}},
 	} {
 		var b bytes.Buffer

@@ -49,8 +49,10 @@ func (q Quota) check() error {
 // what became of the request. Implementations are safe for concurrent use.
 type RateLimiter interface {
 	// Acquire takes a token, waiting for one if req allows it. Where it cannot be
-	// had in time, it returns a *RateLimitError at once and nothing is taken; when
-	// ctx ends during the wait, it returns the error of ctx, and nothing is taken.
+	// had in time, it returns a *RateLimitError at once; when ctx ends during the
+	// wait, it returns the error of ctx. Any other error says that the limiter could
+	// not answer, and becomes one that matches [ErrLimiterUnavailable] and wraps it.
+	// Nothing is taken where an error is returned.
 	Acquire(ctx context.Context, req ReservationRequest) (Reservation, error)
 
 	// Settle tells what became of the request that took the token, once.

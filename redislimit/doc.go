@@ -37,7 +37,7 @@
 // # When Redis fails
 //
 // Quotas with windows of a minute or more fail closed: nothing is sent, and the
-// error is a [*clerkorg.RateLimitError] that wraps what Redis said. Shorter ones,
+// error matches [clerkorg.ErrLimiterUnavailable] and wraps what Redis said. Shorter ones,
 // as the quota of the whole instance, go on in the memory of each process, so that
 // reads keep working; [WithLocalFallback] does that for all. After a failure one
 // call in a second tries Redis again, and the first that succeeds tells it what

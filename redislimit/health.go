@@ -41,10 +41,3 @@ func (h *health) report(err error) {
 		h.again = time.Now().Add(pauseAfterFailure)
 	}
 }
-
-// pause is how long it makes no sense to try again.
-func (h *health) pause() time.Duration {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return max(time.Millisecond, time.Until(h.again))
-}

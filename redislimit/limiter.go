@@ -104,7 +104,8 @@ func (l *limiter) newID() string {
 // Acquire implements [clerkorg.RateLimiter]. A wait that cannot end within
 // req.MaxWait, or before the deadline of ctx, is refused at once with a
 // [*clerkorg.RateLimitError]; in the second case it is also a
-// [context.DeadlineExceeded].
+// [context.DeadlineExceeded]. Where Redis cannot be asked, and the quota is not one
+// that goes on in memory, it is a [clerkorg.ErrLimiterUnavailable].
 func (l *limiter) Acquire(ctx context.Context, req clerkorg.ReservationRequest) (clerkorg.Reservation, error) {
 	if err := ctx.Err(); err != nil {
 		return clerkorg.Reservation{}, err
@@ -314,7 +315,7 @@ func (l *limiter) withoutRedis(ctx context.Context, w *waiter, failure error) (c
 	w.line.leave(w) // from here on it waits for its process alone
 	share, ok := l.share(w.quota)
 	if !ok {
-		return clerkorg.Reservation{}, &clerkorg.RateLimitError{Quota: w.quota, RetryAfter: l.health.pause(), Err: failure}
+		return clerkorg.Reservation{}, fmt.Errorf("%w: %w", clerkorg.ErrLimiterUnavailable, failure)
 	}
 	token, err := l.local.Acquire(ctx, clerkorg.ReservationRequest{
 		Quota:   share,

@@ -268,8 +268,7 @@ func TestRedisRestarts(t *testing.T) {
 		return err != nil
 	}, "nothing is sent without Redis")
 	_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: hourly, MaxWait: time.Minute})
-	refused := refusal(t, err)
-	require.Error(t, refused.Err)
+	require.ErrorIs(t, err, clerkorg.ErrLimiterUnavailable)
 	require.Error(t, l.Settle(t.Context(), held, clerkorg.RequestAnswered))
 
 	require.True(t, server.start(t))

@@ -52,6 +52,9 @@ func describe(err error) *problem {
 	if limited, ok := errors.AsType[*clerkorg.RateLimitError](err); ok {
 		return &problem{Status: http.StatusTooManyRequests, Code: "rate_limited", Message: "nobody was invited: try again later", retryAfter: max(time.Second, limited.RetryAfter)}
 	}
+	if errors.Is(err, clerkorg.ErrLimiterUnavailable) {
+		return &problem{Status: http.StatusServiceUnavailable, Code: "quota_unknown", Message: "nobody was invited: try again later"}
+	}
 	if errors.Is(err, clerkorg.ErrOutcomeUnknown) {
 		return &problem{Status: http.StatusBadGateway, Code: "outcome_unknown",
 			Message: "Clerk did not answer: the people may have been invited, or may be within the next minute. Look at the organization's invitations before you send this again."}

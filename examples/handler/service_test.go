@@ -234,7 +234,7 @@ func TestReplicas(t *testing.T) {
 	}
 	redis.Close()
 	got := f.post(t, bodyOf(guests(2)...))
-	assert.Equal(t, http.StatusTooManyRequests, got.status, "without Redis nobody knows what is left")
-	assert.NotEmpty(t, got.header.Get("Retry-After"))
+	assert.Equal(t, http.StatusServiceUnavailable, got.status, "without Redis the quota is not known")
+	assert.Equal(t, "quota_unknown", got.Error.Code)
 	assert.Equal(t, 2, f.clerk.CallCount(clerktest.OpBulk))
 }
