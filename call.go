@@ -12,8 +12,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/clerkorg/clerkorg-go/internal/jsonwire"
 	"github.com/google/go-querystring/query"
+
+	"github.com/clerkorg/clerkorg-go/internal/jsonwire"
 )
 
 // call is one call of the API, on its way through the handlers.
