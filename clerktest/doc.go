@@ -49,6 +49,6 @@
 // # What it is not
 //
 // It is not Clerk, and is not affiliated with it. It sends no e-mail, knows no
-// users beyond e-mail addresses, and its sentences differ from Clerk's: rely on
-// codes and statuses. Nothing is kept after the program ends.
+// more of users than their e-mail addresses, and its sentences differ from
+// Clerk's: rely on codes and statuses. Nothing is kept after the program ends.
 package clerktest

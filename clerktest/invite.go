@@ -54,10 +54,11 @@ func (s *Server) invite(v *visit, items []item, partial bool) ([]*invitation, *a
 		if reason == admitted {
 			continue
 		}
+		refusal := s.explain(o, items, reasons, i)
 		if partial {
 			s.createAll(v, o, items[:i], now)
 		}
-		return nil, s.explain(o, items, reasons, i)
+		return nil, refusal
 	}
 	return s.createAll(v, o, items, now), nil
 }
@@ -96,12 +97,13 @@ const (
 	alreadyMember
 	alreadyInvited
 	noRoom
+	noSeat
 )
 
 // check judges every item as if those before it had been created.
 func (s *Server) check(o *organization, items []item) []reason {
 	seen := make(map[string]bool, len(items))
-	room := o.maxMemberships - len(o.members) - o.pending
+	taken := len(o.members) + o.pending
 	reasons := make([]reason, len(items))
 	for i := range items {
 		it := &items[i]
@@ -114,12 +116,14 @@ func (s *Server) check(o *organization, items []item) []reason {
 			reasons[i] = s.inviterProblem(o, *it.inviter)
 		case it.blocked:
 			reasons[i] = blockedAddress
-		case o.memberByAddress[it.folded] != nil:
+		case s.state.memberWith(o, it.folded) != nil:
 			reasons[i] = alreadyMember
 		case seen[it.folded] || o.pendingFor(it.folded) != nil:
 			reasons[i] = alreadyInvited
-		case o.maxMemberships > 0 && i >= room:
+		case o.maxMemberships > 0 && taken+i >= o.maxMemberships:
 			reasons[i] = noRoom
+		case s.config.seats > 0 && taken+i >= s.config.seats:
+			reasons[i] = noSeat
 		}
 		seen[it.folded] = true
 	}
@@ -158,6 +162,11 @@ func (s *Server) explain(o *organization, items []item, reasons []reason, refuse
 	case noRoom:
 		return newError(http.StatusForbidden, "organization_membership_quota_exceeded", "organization is full",
 			fmt.Sprintf("Members and pending invitations together may not be more than %d.", o.maxMemberships))
+	case noSeat:
+		e := newError(http.StatusPaymentRequired, "insufficient_seats", "too few seats",
+			fmt.Sprintf("The plan of the organization has %d seats, for members and pending invitations.", s.config.seats))
+		e.Meta = map[string]any{"seats_quantity": len(o.members) + o.pending + len(items)}
+		return e
 	case blockedAddress, alreadyMember, alreadyInvited:
 		var who []string
 		for i, r := range reasons {

@@ -62,6 +62,24 @@ func number(q url.Values, name string, absent, low, high int) (int, *apiError) {
 	return n, nil
 }
 
+// checkFilters refuses a filter that may be repeated and is given too often, and
+// an address that [WithUnsearchable] is about.
+func (s *Server) checkFilters(q url.Values, names ...string) *apiError {
+	for _, name := range names {
+		if len(q[name]) > maxFilter {
+			return paramError("form_param_array_size_exceeded", name, name+" may be given 100 times at most.")
+		}
+	}
+	return s.checkSearchable(q)
+}
+
+func (s *Server) checkSearchable(q url.Values) *apiError {
+	if unsearchable := s.config.unsearchable; unsearchable != nil && slices.ContainsFunc(q["email_address"], unsearchable) {
+		return wrongFormat("email_address", "an e-mail address")
+	}
+	return nil
+}
+
 // pick returns the page of those elements of all that match, and how many
 // match in all. all is in ascending order; it is neither copied nor sorted.
 // Without match every element does, and nothing but the page is looked at.
@@ -106,6 +124,9 @@ func parseStatuses(q url.Values) ([]string, *apiError) {
 func (s *Server) list(v *visit) (any, *apiError) {
 	p, statuses, err := parseListing(v.query)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.checkSearchable(v.query); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()

@@ -21,6 +21,7 @@ const (
 	OpListInstance Operation = "instance.invitations"     // GET /organization_invitations
 	OpMemberships  Operation = "organization.memberships" // GET /organizations/{id}/memberships
 	OpOrganization Operation = "organization.get"         // GET /organizations/{id}
+	OpUsers        Operation = "users.list"               // GET /users
 )
 
 // route is what a method and a path ask for.
@@ -48,6 +49,7 @@ var endpoints = []endpoint{
 	{http.MethodGet, []string{"organization_invitations"}, OpListInstance},
 	{http.MethodGet, []string{"organizations", "{org}", "memberships"}, OpMemberships},
 	{http.MethodGet, []string{"organizations", "{org}"}, OpOrganization},
+	{http.MethodGet, []string{"users"}, OpUsers},
 }
 
 // resolve finds the operation of a request. A path is split before it is

@@ -11,22 +11,25 @@ type Option func(*config)
 
 // config is what the options of a server add up to.
 type config struct {
-	secretKey   string
-	live        bool
-	window      Window
-	unlimited   bool
-	overrides   map[Operation]quotaRule
-	clock       func() time.Time
-	latency     func() time.Duration
-	partialBulk bool
-	naming      Naming
-	blocked     func(email string) bool
-	rejected    func(email string) bool
-	listLag     time.Duration
-	maxMembers  int
-	seed        *uint64
-	retryAfter  bool
-	bareArrays  bool
+	secretKey    string
+	live         bool
+	window       Window
+	unlimited    bool
+	overrides    map[Operation]quotaRule
+	clock        func() time.Time
+	latency      func() time.Duration
+	partialBulk  bool
+	naming       Naming
+	blocked      func(email string) bool
+	rejected     func(email string) bool
+	listLag      time.Duration
+	maxMembers   int
+	seats        int
+	unsearchable func(email string) bool
+	maxURL       int
+	seed         *uint64
+	retryAfter   bool
+	bareArrays   bool
 }
 
 // defaultMaxMemberships leaves room for every simulation that fits in memory.
@@ -89,8 +92,8 @@ func WithQuota(op Operation, limit int, window time.Duration) Option {
 	return func(c *config) { c.overrides[op] = quotaRule{limit, window} }
 }
 
-// WithClock sets the server's idea of the time, by which it dates invitations,
-// lets them expire and counts requests. The function may be called by several
+// WithClock sets the server's idea of the time, by which it dates answers and
+// invitations, lets invitations expire and counts requests. The function may be called by several
 // goroutines at once and must not call the server. It does not govern latencies
 // and delays, which are waited for in the time of package time. Most tests need
 // testing/synctest instead.
@@ -159,6 +162,14 @@ func WithRejected(rejected func(email string) bool) Option {
 	return func(c *config) { c.rejected = rejected }
 }
 
+// WithUnsearchable sets the addresses for which nothing can be searched, though
+// they can be invited: the list of invitations, that of members and that of
+// users refuse them as an email_address with 422 form_param_format_invalid. The
+// function may be called by several goroutines at once.
+func WithUnsearchable(unsearchable func(email string) bool) Option {
+	return func(c *config) { c.unsearchable = unsearchable }
+}
+
 // WithListLag makes lists eventually consistent: an invitation appears in them,
 // and in their totals, only when lag has passed since it was created. Getting
 // it by its id works at once, and so does the refusal of a second one.
@@ -171,6 +182,23 @@ func WithListLag(lag time.Duration) Option {
 // one million.
 func WithMaxMemberships(n int) Option {
 	return func(c *config) { c.maxMembers = max(0, n) }
+}
+
+// WithSeats gives each organization of the instance a plan with that many seats;
+// zero or less, the default, means no limit. Members and pending invitations
+// take a seat each. A call that does not fit is refused with 402
+// insufficient_seats, of which the meta field seats_quantity is how many seats
+// the organization would need for all of the call, those taken included.
+func WithSeats(n int) Option {
+	return func(c *config) { c.seats = max(0, n) }
+}
+
+// WithMaxURL puts a proxy in front that refuses a request whose path and query
+// are together longer than that, with 414 and a page of HTML; zero or less, the
+// default, means no limit. Such a request is among [Server.Calls] but spends no
+// quota, and no [Fault] that answers with a status changes its answer.
+func WithMaxURL(bytes int) Option {
+	return func(c *config) { c.maxURL = max(0, bytes) }
 }
 
 // WithRandom makes ids, tickets, trace ids and the fate of probable faults

@@ -101,11 +101,9 @@ type memberFilter struct {
 	part                    []string // of the address
 }
 
-func parseMemberFilter(q url.Values) (memberFilter, *apiError) {
-	for _, name := range []string{"email_address", "user_id", "role"} {
-		if len(q[name]) > maxFilter {
-			return memberFilter{}, paramError("form_param_array_size_exceeded", name, name+" may be given 100 times at most.")
-		}
+func (s *Server) parseMemberFilter(q url.Values) (memberFilter, *apiError) {
+	if err := s.checkFilters(q, "email_address", "user_id", "role"); err != nil {
+		return memberFilter{}, err
 	}
 	f := memberFilter{users: q["user_id"], roles: q["role"]}
 	for _, email := range q["email_address"] {
@@ -121,13 +119,13 @@ func parseMemberFilter(q url.Values) (memberFilter, *apiError) {
 
 // candidates narrows the members down by address, for which there is an index,
 // and returns them in a slice of their own.
-func (f memberFilter) candidates(o *organization) []*member {
+func (f memberFilter) candidates(st *state, o *organization) []*member {
 	if len(f.addresses) == 0 {
 		return slices.Clone(o.members)
 	}
 	var found []*member
 	for _, email := range f.addresses {
-		if m := o.memberByAddress[email]; m != nil && !slices.Contains(found, m) {
+		if m := st.memberWith(o, email); m != nil && !slices.Contains(found, m) {
 			found = append(found, m)
 		}
 	}
@@ -142,7 +140,7 @@ func (f memberFilter) match(m *member) bool {
 		return false
 	}
 	for _, part := range f.part {
-		if !strings.Contains(fold(m.user.email), part) && !strings.Contains(fold(m.user.id), part) {
+		if !m.user.has(part) {
 			return false
 		}
 	}
@@ -156,7 +154,7 @@ func (s *Server) memberships(v *visit) (any, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	filter, err := parseMemberFilter(v.query)
+	filter, err := s.parseMemberFilter(v.query)
 	if err != nil {
 		return nil, err
 	}
@@ -166,11 +164,11 @@ func (s *Server) memberships(v *visit) (any, *apiError) {
 	if o == nil {
 		return nil, notFound("organization")
 	}
-	found := filter.candidates(o)
+	found := filter.candidates(s.state, o)
 	slices.SortFunc(found, func(a, b *member) int {
 		byEmail := 0
 		if p.byEmail {
-			byEmail = cmp.Compare(fold(a.user.email), fold(b.user.email))
+			byEmail = cmp.Compare(fold(a.user.email()), fold(b.user.email()))
 		}
 		return cmp.Or(byEmail, cmp.Compare(a.sequence, b.sequence))
 	})

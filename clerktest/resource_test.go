@@ -189,7 +189,7 @@ func TestPaths(t *testing.T) {
 			a.base = strings.TrimSuffix(a.base, "/v1")
 			for _, prefix := range []string{"", "/v1"} {
 				require.Equal(t, 200, a.do("GET", prefix+a.org(""), "").status)
-				for _, path := range []string{"", "/", "/users", "/organizations", "/organizations/", "/organizations//invitations", a.org("/"), a.org("/invitations/"), a.org("/invitations/x/y"), "/organizations/a%2Fb/c"} {
+				for _, path := range []string{"", "/", "/users/", "/organizations", "/organizations/", "/organizations//invitations", a.org("/"), a.org("/invitations/"), a.org("/invitations/x/y"), "/organizations/a%2Fb/c"} {
 					requireError(t, a.do("GET", prefix+path, ""), 404, "resource_not_found")
 				}
 			}

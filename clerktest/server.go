@@ -61,7 +61,7 @@ func NewServer(opts ...Option) *Server {
 
 	now := s.now()
 	o := s.addOrganization(Organization{Name: "Test Organization", MaxAllowedMemberships: c.maxMembers}, now)
-	admin := s.state.userFor("admin@example.com")
+	admin := s.state.userFor("admin@example.com", now)
 	s.state.join(o, admin, roleAdmin, now)
 	o.createdBy = admin.id
 	s.orgID, s.adminID = o.id, admin.id

@@ -63,15 +63,14 @@ func (s *Server) addOrganization(o Organization, now time.Time) *organization {
 		o.Slug += "-" + s.random.hex(8)
 	}
 	added := &organization{
-		id:              o.ID,
-		name:            o.Name,
-		slug:            o.Slug,
-		maxMemberships:  max(0, o.MaxAllowedMemberships),
-		created:         now,
-		memberByUser:    make(map[string]*member),
-		memberByAddress: make(map[string]*member),
-		byAddress:       make(map[string][]*invitation),
-		timesInvited:    make(map[string]int),
+		id:             o.ID,
+		name:           o.Name,
+		slug:           o.Slug,
+		maxMemberships: max(0, o.MaxAllowedMemberships),
+		created:        now,
+		memberByUser:   make(map[string]*member),
+		byAddress:      make(map[string][]*invitation),
+		timesInvited:   make(map[string]int),
 	}
 	s.state.organizations[added.id] = added
 	s.state.slugs[added.slug] = added
@@ -117,7 +116,30 @@ func (s *Server) AddMember(orgID, email, role string) (userID string) {
 		return ""
 	}
 	s.addRole(role)
-	return s.state.join(o, s.state.userFor(email), role, now).user.id
+	return s.state.join(o, s.state.userFor(email, now), role, now).user.id
+}
+
+// AddUserAddress gives the user with that id another e-mail address. Lists keep
+// showing the user by the first one, but each of the addresses finds the user,
+// and an invitation of any of them is refused where the user is a member. An
+// address that the user has already changes nothing. It fails if there is no
+// such user, or if the address is that of another one.
+func (s *Server) AddUserAddress(userID, email string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.state.users[userID]
+	if u == nil {
+		return fmt.Errorf("clerktest: no user has the id %q", userID)
+	}
+	switch s.state.addresses[fold(email)] {
+	case nil:
+		s.state.addAddress(u, email, s.now())
+		return nil
+	case u:
+		return nil
+	default:
+		return fmt.Errorf("clerktest: another user than %s has the address %q", userID, email)
+	}
 }
 
 // AddInvitation adds a pending invitation that no API call made, as when
@@ -158,7 +180,7 @@ func (s *Server) AcceptInvitation(invitationID string) error {
 		return err
 	}
 	inv.org.end(inv, statusAccepted, now)
-	u := s.state.userFor(inv.email)
+	u := s.state.userFor(inv.email, now)
 	if inv.org.memberByUser[u.id] == nil {
 		m := s.state.join(inv.org, u, inv.role, now)
 		m.publicMetadata, m.privateMetadata = inv.publicMetadata, inv.privateMetadata

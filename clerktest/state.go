@@ -3,6 +3,7 @@ package clerktest
 import (
 	"container/heap"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,29 +26,46 @@ type state struct {
 	slugs         map[string]*organization
 	roles         map[string]string // name by key
 	users         map[string]*user  // by id
+	everyone      []*user           // oldest first
 	addresses     map[string]*user  // by folded address
 	invitations   map[string]*invitation
 	all           []*invitation // of every organization, oldest first
 }
 
 type user struct {
+	sequence  int // in order of creation, for stable sorting
+	id        string
+	addresses []address // the primary one first; never empty
+
+	created, updated time.Time
+}
+
+// email is the primary address, by which Clerk's lists show a user.
+func (u *user) email() string { return u.addresses[0].email }
+
+// has tells whether part, which is folded, is within an address or the id.
+func (u *user) has(part string) bool {
+	return strings.Contains(fold(u.id), part) ||
+		slices.ContainsFunc(u.addresses, func(a address) bool { return strings.Contains(fold(a.email), part) })
+}
+
+type address struct {
 	id    string
 	email string
 }
 
 type organization struct {
-	id, name, slug  string
-	maxMemberships  int // 0: no limit
-	createdBy       string
-	created         time.Time
-	members         []*member // oldest first
-	memberByUser    map[string]*member
-	memberByAddress map[string]*member       // by folded address
-	invitations     []*invitation            // oldest first
-	byAddress       map[string][]*invitation // by folded address, oldest first
-	expiries        expiries                 // of pending invitations, and of some that no longer are
-	pending         int
-	timesInvited    map[string]int // by folded address; API calls only
+	id, name, slug string
+	maxMemberships int // 0: no limit
+	createdBy      string
+	created        time.Time
+	members        []*member // oldest first
+	memberByUser   map[string]*member
+	invitations    []*invitation            // oldest first
+	byAddress      map[string][]*invitation // by folded address, oldest first
+	expiries       expiries                 // of pending invitations, and of some that no longer are
+	pending        int
+	timesInvited   map[string]int // by folded address; API calls only
 }
 
 type member struct {
@@ -105,14 +123,31 @@ func (st *state) organization(id string, now time.Time) *organization {
 }
 
 // userFor finds or makes the user with an address.
-func (st *state) userFor(email string) *user {
-	key := fold(email)
-	if u := st.addresses[key]; u != nil {
+func (st *state) userFor(email string, now time.Time) *user {
+	if u := st.addresses[fold(email)]; u != nil {
 		return u
 	}
-	u := &user{id: st.random.id("user_"), email: email}
-	st.users[u.id], st.addresses[key] = u, u
+	u := &user{sequence: len(st.everyone), id: st.random.id("user_"), created: now}
+	st.users[u.id] = u
+	st.everyone = append(st.everyone, u)
+	st.addAddress(u, email, now)
 	return u
+}
+
+// addAddress gives a user an address that has to be free.
+func (st *state) addAddress(u *user, email string, now time.Time) {
+	u.addresses = append(u.addresses, address{st.random.id("idn_"), email})
+	u.updated = now
+	st.addresses[fold(email)] = u
+}
+
+// memberWith returns the member who has a folded address, or nil.
+func (st *state) memberWith(o *organization, folded string) *member {
+	u := st.addresses[folded]
+	if u == nil {
+		return nil
+	}
+	return o.memberByUser[u.id]
 }
 
 // join makes a user a member, or returns the member that is there already.
@@ -122,7 +157,7 @@ func (st *state) join(o *organization, u *user, role string, now time.Time) *mem
 	}
 	m := &member{sequence: len(o.members), id: st.random.id("orgmem_"), user: u, org: o, role: role, created: now}
 	o.members = append(o.members, m)
-	o.memberByUser[u.id], o.memberByAddress[fold(u.email)] = m, m
+	o.memberByUser[u.id] = m
 	return m
 }
 

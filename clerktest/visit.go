@@ -24,14 +24,15 @@ type Call struct {
 // visit is one request on its way through the server. Both transports take it
 // through the same steps: arrive, delayBefore, work, delayAfter.
 type visit struct {
-	s      *Server
-	method string
-	path   string
-	query  url.Values
-	header http.Header
-	body   []byte
-	route  route
-	fault  *Fault // nil if nothing goes wrong
+	s       *Server
+	method  string
+	path    string
+	query   url.Values
+	header  http.Header
+	body    []byte
+	route   route
+	fault   *Fault // nil if nothing goes wrong
+	tooLong bool   // whether its URL is too long for the proxy
 
 	call    int       // its index in the ledger
 	refusal *apiError // of the key, of a quota or of the path
@@ -59,6 +60,7 @@ func (s *Server) newVisit(r *http.Request) *visit {
 		header: r.Header,
 		route:  resolve(r.Method, r.URL.EscapedPath()),
 	}
+	v.tooLong = s.config.maxURL > 0 && len(r.URL.RequestURI()) > s.config.maxURL
 	v.fault = s.faults.pick(v.route.op, s.now(), s.random)
 	return v
 }
@@ -73,6 +75,9 @@ func (v *visit) arrive() {
 	s.calls = append(s.calls, Call{Time: now, Operation: v.route.op, Method: v.method, Path: v.path})
 	s.counts[v.route.op]++
 
+	if v.tooLong {
+		return
+	}
 	if v.refusal = s.authenticate(v.header); v.refusal != nil {
 		return
 	}
@@ -151,6 +156,10 @@ func (v *visit) work() {
 }
 
 func (v *visit) answer() reply {
+	if v.tooLong {
+		page := Fault{Kind: FaultHTML, Status: http.StatusRequestURITooLong}
+		return page.reply(v.s)
+	}
 	if v.refusal != nil {
 		return v.s.errorReply(v.refusal)
 	}
@@ -187,6 +196,8 @@ func (v *visit) operate() (any, *apiError) {
 		return v.s.listInstance(v)
 	case OpMemberships:
 		return v.s.memberships(v)
+	case OpUsers:
+		return v.s.users(v)
 	default:
 		return v.s.getOrganization(v)
 	}
@@ -201,6 +212,7 @@ func (s *Server) newReply(status int, contentType string, body []byte) reply {
 	if contentType != "" {
 		h.Set("Content-Type", contentType)
 	}
+	h.Set("Date", s.now().UTC().Format(http.TimeFormat))
 	h.Set("Clerk-Trace-Id", s.random.hex(32))
 	h.Set("Cf-Ray", s.random.hex(16)+"-TST")
 	return reply{status: status, header: h, body: body}

@@ -95,6 +95,41 @@ type memberUserJSON struct {
 	Deprovisioned   bool    `json:"deprovisioned"`
 }
 
+type userJSON struct {
+	Object                string             `json:"object"`
+	ID                    string             `json:"id"`
+	Username              *string            `json:"username"`
+	FirstName             *string            `json:"first_name"`
+	LastName              *string            `json:"last_name"`
+	ImageURL              string             `json:"image_url"`
+	HasImage              bool               `json:"has_image"`
+	PrimaryEmailAddressID string             `json:"primary_email_address_id"`
+	PrimaryPhoneNumberID  *string            `json:"primary_phone_number_id"`
+	PrimaryWeb3WalletID   *string            `json:"primary_web3_wallet_id"`
+	EmailAddresses        []emailAddressJSON `json:"email_addresses"`
+	PhoneNumbers          []struct{}         `json:"phone_numbers"`
+	Web3Wallets           []struct{}         `json:"web3_wallets"`
+	ExternalAccounts      []struct{}         `json:"external_accounts"`
+	PublicMetadata        json.RawMessage    `json:"public_metadata"`
+	PrivateMetadata       json.RawMessage    `json:"private_metadata"`
+	UnsafeMetadata        json.RawMessage    `json:"unsafe_metadata"`
+	ExternalID            *string            `json:"external_id"`
+	LastSignInAt          *int64             `json:"last_sign_in_at"`
+	Banned                bool               `json:"banned"`
+	Locked                bool               `json:"locked"`
+	CreatedAt             int64              `json:"created_at"`
+	UpdatedAt             int64              `json:"updated_at"`
+}
+
+type emailAddressJSON struct {
+	ID           string     `json:"id"`
+	Object       string     `json:"object"`
+	EmailAddress string     `json:"email_address"`
+	Reserved     bool       `json:"reserved"`
+	Verification *struct{}  `json:"verification"`
+	LinkedTo     []struct{} `json:"linked_to"`
+}
+
 const (
 	imageURL  = "https://img.clerk.example/default.png"
 	acceptURL = "https://clerk.example/v1/tickets/accept?ticket="
@@ -130,7 +165,7 @@ func (s *Server) invitationJSON(inv *invitation) invitationJSON {
 	}
 	if inv.inviter != nil {
 		wire.InviterID = &inv.inviter.id
-		wire.PublicInviterData = &inviterJSON{UserID: inv.inviter.id, ImageURL: imageURL, Identifier: inv.inviter.email}
+		wire.PublicInviterData = &inviterJSON{UserID: inv.inviter.id, ImageURL: imageURL, Identifier: inv.inviter.email()}
 	}
 	if inv.status == statusPending {
 		wire.URL = new(acceptURL + inv.ticket)
@@ -177,10 +212,33 @@ func (s *Server) membershipJSON(m *member) membershipJSON {
 		PublicMetadata:  object(m.publicMetadata),
 		PrivateMetadata: object(m.privateMetadata),
 		Organization:    m.org.json(),
-		PublicUserData:  memberUserJSON{UserID: m.user.id, ImageURL: imageURL, Identifier: m.user.email},
+		PublicUserData:  memberUserJSON{UserID: m.user.id, ImageURL: imageURL, Identifier: m.user.email()},
 		CreatedAt:       millis(m.created),
 		UpdatedAt:       millis(m.created),
 	}
+}
+
+func (u *user) json() userJSON {
+	wire := userJSON{
+		Object:                "user",
+		ID:                    u.id,
+		ImageURL:              imageURL,
+		PrimaryEmailAddressID: u.addresses[0].id,
+		PhoneNumbers:          []struct{}{},
+		Web3Wallets:           []struct{}{},
+		ExternalAccounts:      []struct{}{},
+		PublicMetadata:        emptyObject,
+		PrivateMetadata:       emptyObject,
+		UnsafeMetadata:        emptyObject,
+		CreatedAt:             millis(u.created),
+		UpdatedAt:             millis(u.updated),
+	}
+	for _, a := range u.addresses {
+		wire.EmailAddresses = append(wire.EmailAddresses, emailAddressJSON{
+			ID: a.id, Object: "email_address", EmailAddress: a.email, LinkedTo: []struct{}{},
+		})
+	}
+	return wire
 }
 
 // permissionManage is what a member needs to invite others.
