@@ -77,7 +77,7 @@ func send[T any](ctx context.Context, client *Client, c *call, decode func([]byt
 	defer releaseBuffer(got.body)
 	value, err := decode(got.body.Bytes())
 	if err != nil {
-		return none, c.fail(true, fmt.Errorf("the answer cannot be read: %w", err))
+		return none, c.unreadable(got, err)
 	}
 	return value, nil
 }

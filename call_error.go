@@ -42,19 +42,24 @@ func (c *Client) newAPIError(call *call, got *answer) *APIError {
 		Errors  []ErrorDetail `json:"errors"`
 		TraceID string        `json:"clerk_trace_id"`
 	}
-	// What a proxy says in HTML is no news of Clerk's, but its first bytes may help.
 	if err := jsonwire.Unmarshal(body, &parsed); err != nil {
 		parsed.Errors, parsed.TraceID = nil, ""
 	}
-	return &APIError{
-		StatusCode: got.status,
-		Errors:     parsed.Errors,
-		TraceID:    cmp.Or(parsed.TraceID, traceID(got.header)),
-		Method:     call.method,
-		Path:       call.path,
-		RetryAfter: retryAfter(got.header, time.Now()),
-		Body:       bytes.Clone(body[:min(len(body), maxErrorBody)]),
+	api := &APIError{
+		StatusCode:  got.status,
+		Errors:      parsed.Errors,
+		TraceID:     cmp.Or(parsed.TraceID, traceID(got.header)),
+		Method:      call.method,
+		Path:        call.path,
+		RetryAfter:  retryAfter(got.header, time.Now()),
+		ContentType: mediaType(got.header),
+		Body:        bytes.Clone(body[:min(len(body), maxErrorBody)]),
+		template:    call.template,
 	}
+	if len(api.Errors) == 0 {
+		api.foreign = c.describeForeign(got)
+	}
+	return api
 }
 
 // shortestWait is what "now" in a Retry-After means: the header counts seconds.

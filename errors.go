@@ -64,16 +64,22 @@ func (d *ErrorDetail) sentence() string { return cmp.Or(d.LongMessage, d.Message
 // APIError is an answer of the server that is no success: any status but 2xx,
 // whatever its body.
 type APIError struct {
-	StatusCode int
-	Errors     []ErrorDetail // empty where the body was not Clerk's JSON
-	TraceID    string        // of the body, or of Clerk-Trace-Id, or of CF-Ray
-	Method     string
-	Path       string        // as sent, without the query
-	RetryAfter time.Duration // what the server asked for; zero where it did not
-	Body       []byte        // the first 512 bytes of the body
+	StatusCode  int
+	Errors      []ErrorDetail // empty where the body was not Clerk's JSON
+	TraceID     string        // of the body, or of Clerk-Trace-Id, or of CF-Ray
+	Method      string
+	Path        string        // as sent, without the query
+	RetryAfter  time.Duration // what the server asked for; zero where it did not
+	ContentType string        // media type of the body, as in "text/html"; empty where none was told
+	Body        []byte        // the first 512 bytes of the body
+
+	template string // Path with names in place of the ids
+	foreign  string // what the answer is where it is not Clerk's
 }
 
-// Error says on one line what was called and what the server said of it.
+// Error says on one line what was called and what the server said of it: its errors, or
+// where the answer was not Clerk's JSON, its media type and the beginning of its text,
+// or where it redirects to. The server's words may name an e-mail address.
 func (e *APIError) Error() string {
 	if e == nil {
 		return "clerkorg: no error"
@@ -82,6 +88,9 @@ func (e *APIError) Error() string {
 	fmt.Fprintf(&b, "clerkorg: %s %s: %d", e.Method, e.Path, e.StatusCode)
 	if text := http.StatusText(e.StatusCode); text != "" {
 		b.WriteString(" " + text)
+	}
+	if e.foreign != "" {
+		b.WriteString(", " + e.foreign)
 	}
 	for i, detail := range e.Errors {
 		separator := "; "
@@ -157,12 +166,20 @@ func (e *APIError) LogValue() slog.Value {
 	if e == nil {
 		return slog.Value{}
 	}
-	return slog.GroupValue(
-		slog.String("method", e.Method),
+	return slog.GroupValue(append([]slog.Attr{slog.String("method", e.Method), slog.String("path", e.template)}, e.logAttrs()...)...)
+}
+
+// logAttrs is what a log line says of the answer.
+func (e *APIError) logAttrs() []slog.Attr {
+	attrs := []slog.Attr{
 		slog.Int("status", e.StatusCode),
 		slog.String("codes", e.codes()),
 		slog.String("trace_id", e.TraceID),
-	)
+	}
+	if kind := foreignType(e.ContentType); kind != "" {
+		attrs = append(attrs, slog.String("content_type", kind))
+	}
+	return attrs
 }
 
 // RateLimitError says that a quota is spent, and when to come back. It matches
@@ -220,6 +237,9 @@ func (e *limiterError) Error() string {
 // cause is the text of the error, without that of the sentinel which a limiter may
 // have wrapped it with.
 func (e *limiterError) cause() string {
+	if e.err == nil {
+		return "no reason given"
+	}
 	return unbroken(strings.TrimPrefix(e.err.Error(), ErrLimiterUnavailable.Error()+": "))
 }
 

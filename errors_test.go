@@ -35,7 +35,7 @@ func TestErrorsAreSafe(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{
 		(*APIError)(nil), (*RateLimitError)(nil), (*ValidationError)(nil),
-		&APIError{}, &RateLimitError{}, &ValidationError{}, &callError{},
+		&APIError{}, &RateLimitError{}, &ValidationError{}, &callError{}, &limiterError{},
 		&RateLimitError{Err: (*APIError)(nil)}, &callError{err: (*APIError)(nil)},
 		&APIError{Errors: []ErrorDetail{{}}}, &ValidationError{Problems: []Problem{{}}},
 	} {
@@ -210,12 +210,15 @@ func TestValidationErrorIsShort(t *testing.T) {
 // TestErrorLogValues: loggers get codes, not sentences.
 func TestErrorLogValues(t *testing.T) {
 	t.Parallel()
-	api := &APIError{StatusCode: 422, Method: "POST", Path: "/x", TraceID: "t1", Body: []byte("canary"), Errors: []ErrorDetail{
+	api := &APIError{StatusCode: 422, Method: "POST", Path: "/org_canary", template: "/{org}", TraceID: "t1", Body: []byte("canary"), Errors: []ErrorDetail{
 		{Code: CodeDuplicateRecord, Message: "canary", LongMessage: "canary", Meta: Metadata(`"canary"`)}, {Code: CodeConflict},
 	}}
-	inAPI := `"method":"POST","status":422,"codes":"duplicate_record,conflict","trace_id":"t1"`
+	inAPI := `"method":"POST","path":"/{org}","status":422,"codes":"duplicate_record,conflict","trace_id":"t1"`
 	for want, err := range map[string]error{
 		`{` + inAPI + `}`: api,
+		`{"method":"GET","path":"/{org}","status":403,"codes":"","trace_id":"","content_type":"text/html"}`: &APIError{
+			StatusCode: 403, Method: "GET", template: "/{org}", ContentType: "text/html", foreign: "not Clerk's JSON: canary",
+		},
 		`{"outcome_unknown":true,"cause":{` + inAPI + `}}`:                    &callError{err: fmt.Errorf("x: %w", api), sent: true, create: true},
 		`{"outcome_unknown":false,"cause":"clerkorg: GET /x: EOF"}`:           &callError{err: errors.New("GET /x: EOF")},
 		`{"quota":"test.hourly","retry_after":60000000000}`:                   &RateLimitError{Quota: hourly, RetryAfter: time.Minute, Err: api},
