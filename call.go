@@ -30,6 +30,7 @@ type call struct {
 	path      string        // template with the ids, escaped; what is sent
 	payload   []byte        // body, encoded once; every attempt sends the same
 	attempt   int           // 1 for the first
+	failed    failedAttempt // the one before, for the log
 	remaining int           // tokens left in the quota of the call, once one was taken
 	waited    time.Duration // for quota, over all attempts
 }

@@ -3,11 +3,17 @@ package clerkorg
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -138,9 +144,18 @@ func TestLogFailures(t *testing.T) {
 		"refused by the server": {reply(429, "", "CF-Ray", "ray_1", "Retry-After", "60"), nil, 0,
 			map[string]any{"status": 429.0, "trace_id": "ray_1", "codes": ""}},
 		"refused by the ledger": {nil, []Option{WithQuotas(Quota{QuotaInstance, 1, time.Hour})}, 0,
-			map[string]any{"refused_by": QuotaInstance, "retry_after": float64(time.Hour + 5*time.Second)}},
-		"timeout":   {reply(200, "{}"), nil, -1, map[string]any{"failure": "timeout"}},
-		"no answer": {failing(io.ErrUnexpectedEOF), nil, 0, map[string]any{"failure": "no answer"}},
+			map[string]any{"level": "DEBUG", "refused_by": QuotaInstance, "retry_after": float64(time.Hour + 5*time.Second)}},
+		"timeout":   {reply(200, "{}"), nil, -1, map[string]any{"level": "WARN", "failure": "timeout", "sent": false}},
+		"no answer": {failing(io.ErrUnexpectedEOF), nil, 0, map[string]any{"level": "DEBUG", "failure": "no answer", "sent": true, "cause": nil}},
+		"reset":     {failing(&net.OpError{Op: "read", Err: syscall.ECONNRESET}), nil, 0, map[string]any{"failure": "no answer", "cause": "reset"}},
+		"html": {reply(403, "<html>", "Content-Type", "text/html; charset=utf-8"), nil, 0,
+			map[string]any{"level": "DEBUG", "status": 403.0, "content_type": "text/html"}},
+		"html of a success": {reply(200, "<html>", "Content-Type", "text/html"), nil, 0,
+			map[string]any{"status": 200.0, "content_type": "text/html"}},
+		"clerk's": {reply(404, fixture(t, "error_duplicate.json"), "Content-Type", "application/json; charset=utf-8"), nil, 0,
+			map[string]any{"status": 404.0, "content_type": nil}},
+		"limiter": {reply(200, ""), []Option{WithRateLimiter(&fakeLimiter{refuse: QuotaInstance, failure: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}})}, 0,
+			map[string]any{"level": "WARN", "failure": "limiter unavailable", "cause": "refused", "sent": false}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -191,7 +206,10 @@ func TestLogNamesCancelledAndUnsent(t *testing.T) {
 		require.Len(t, lines, 2)
 		assert.Equal(t, "canceled", lines[0]["failure"])
 		assert.EqualValues(t, time.Second, lines[0]["duration"])
+		assert.Equal(t, "DEBUG", lines[0]["level"], "the caller knows")
 		assert.Equal(t, "not sent", lines[1]["failure"])
+		assert.Equal(t, "refused", lines[1]["cause"])
+		assert.Equal(t, "WARN", lines[1]["level"])
 		time.Sleep(time.Hour)
 	})
 }
@@ -214,4 +232,59 @@ func TestLogAttempts(t *testing.T) {
 		assert.Equal(t, []any{500.0, 503.0, 200.0}, statuses)
 		assert.Equal(t, []any{99.0, 98.0, 97.0}, left, "a token for every attempt")
 	})
+}
+
+// A logger of warnings alone hears of attempts that repeat another one, and why.
+func TestLogRetries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var book logBook
+		logger := slog.New(slog.NewJSONHandler(&book, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		client := newTestClient(t, newRecorder(
+			reply(503, fixture(t, "error_duplicate.json"), "Retry-After", "3"),
+			failing(&net.OpError{Op: "read", Err: syscall.ECONNRESET}),
+			reply(200, fixture(t, "list_empty.json")),
+		), WithLogger(logger))
+		for range 2 { // the second needs one attempt
+			_, err := client.Organizations.ListInvitations(t.Context(), "org_1", &ListInvitationsParams{EmailAddress: "canary@example.com"})
+			require.NoError(t, err)
+		}
+		lines := book.lines(t)
+		require.Len(t, lines, 2)
+		for _, line := range lines {
+			assert.Equal(t, "WARN", line["level"])
+			assert.Equal(t, "/organizations/{organization_id}/invitations", line["path"])
+		}
+		assert.EqualValues(t, 2, lines[0]["attempt"])
+		assert.EqualValues(t, 3*time.Second, lines[0]["wait"])
+		assert.Equal(t, map[string]any{"status": 503.0, "codes": "duplicate_record,form_param_max_length_exceeded", "trace_id": "4c1f0e3b8a2d"}, lines[0]["after"])
+		assert.Equal(t, "no answer", lines[0]["failure"])
+		assert.EqualValues(t, 3, lines[1]["attempt"])
+		assert.Equal(t, map[string]any{"failure": "no answer", "sent": true, "cause": "reset"}, lines[1]["after"])
+		assert.EqualValues(t, 200, lines[1]["status"])
+		assert.NotContains(t, book.String(), "canary")
+	})
+}
+
+func TestNetworkCause(t *testing.T) {
+	t.Parallel()
+	dial := func(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
+	for want, errs := range map[string][]error{
+		"dns":         {dial(&net.DNSError{Err: "no such host", Name: "canary", IsNotFound: true}), dial(&net.DNSError{IsTimeout: true})},
+		"refused":     {dial(os.NewSyscallError("connect", syscall.ECONNREFUSED))},
+		"unreachable": {dial(os.NewSyscallError("connect", syscall.EHOSTUNREACH)), dial(syscall.ENETUNREACH)},
+		"reset":       {&net.OpError{Op: "write", Err: syscall.EPIPE}},
+		"timeout":     {dial(os.ErrDeadlineExceeded), context.DeadlineExceeded},
+		"proxy":       {&net.OpError{Op: "proxyconnect", Err: dial(syscall.ECONNREFUSED)}},
+		"dial":        {dial(errors.New("canary"))},
+		"tls": {
+			&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, tls.RecordHeaderError{Msg: "canary"},
+			&net.OpError{Op: "remote error", Err: tls.AlertError(40)}, http.ErrSchemeMismatch,
+		},
+		"": {errors.New("dial tcp: connection refused"), io.EOF, context.Canceled},
+	} {
+		for _, err := range errs {
+			assert.Equal(t, want, networkCause(&callError{err: fmt.Errorf("GET /x: %w", err)}), "%v", err)
+		}
+	}
 }

@@ -145,10 +145,16 @@ func WithMaxRetries(retries int) Option {
 	}
 }
 
-// WithLogger writes a debug line for every attempt of a call: method, path
-// template, status, duration, attempt, trace id, codes and quota left; and a
-// warning where a rate limiter could not be told what became of a call. Neither
-// the key nor an e-mail address is ever in it.
+// WithLogger writes a line for every attempt of a call: method, path template, attempt,
+// duration, quota left, and status, trace id, codes and media type of the answer, or why
+// there is none. Its level is debug, but warn
+//   - for an attempt that repeats another one, after which failure and after what wait;
+//   - for a request that never left, with the kind of its cause ("dns", "refused",
+//     "tls", "timeout", "limiter unavailable" and so on), unless the caller cancelled it
+//     or the client's own ledger has refused it;
+//   - for a rate limiter that could not be told the outcome of a call.
+//
+// No line holds the key or an e-mail address.
 func WithLogger(logger *slog.Logger) Option {
 	return func(c *Client) error {
 		if logger == nil {
