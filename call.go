@@ -17,28 +17,28 @@ import (
 	"github.com/clerkorg/clerkorg-go/internal/jsonwire"
 )
 
-// call is one call of the API, on its way through the handlers.
+// call is one call of the API, as it passes through the handlers.
 type call struct {
 	method   string
-	template string    // path with names in braces; what logs show
-	ids      [2]string // what takes the place of the names, in order
+	template string    // path with names in braces; logs show it
+	ids      [2]string // values of the names, in order
 	query    string
 	body     any   // nil where there is none
-	bodySize int   // about how long it will be; 0 where nobody cares
-	quota    Quota // the endpoint's own; zero where the instance's alone counts
+	bodySize int   // its length, estimated; 0 where that is not worth it
+	quota    Quota // of the endpoint; zero where only that of the instance applies
 
-	path      string        // template with the ids, escaped; what is sent
-	payload   []byte        // body, encoded once; every attempt sends the same
+	path      string        // template with the ids, escaped, as it is sent
+	payload   []byte        // body, encoded once for all attempts
 	attempt   int           // 1 for the first
-	failed    failedAttempt // the one before, for the log
-	remaining int           // tokens left in the quota of the call, once one was taken
-	waited    time.Duration // for quota, over all attempts
+	failed    failedAttempt // the previous one, for the log
+	remaining int           // tokens left in the quota after one was taken
+	waited    time.Duration // for quota, in all attempts together
 }
 
-// creates reports whether the call may not be repeated blindly.
+// creates reports whether repeating the call could do something twice.
 func (c *call) creates() bool { return c.method != http.MethodGet }
 
-// answer is what came back for a call: its status, its headers, and its body,
+// answer is the server's answer to a call: its status, its headers, and its body,
 // read to the end.
 type answer struct {
 	status int
@@ -49,8 +49,8 @@ type answer struct {
 // handler carries out a call, or a step of it before the next handler.
 type handler func(ctx context.Context, c *call) (*answer, error)
 
-// chain is the way of a call, outermost step first. A token is taken, and a line
-// logged, for every attempt.
+// chain puts the steps of a call in their order, the outermost first. Every attempt
+// takes a token and logs a line.
 func (c *Client) chain() handler {
 	return c.retry(
 		c.log(
@@ -59,8 +59,8 @@ func (c *Client) chain() handler {
 					c.roundTrip))))
 }
 
-// send carries out a call and decodes its answer. Whatever it returns with an
-// error is the zero value.
+// send carries out a call and decodes its answer. With an error it returns the zero
+// value.
 func send[T any](ctx context.Context, client *Client, c *call, decode func([]byte) (T, error)) (T, error) {
 	var none T
 	c.path = c.escapedPath()
@@ -91,7 +91,7 @@ func decode[T any](data []byte) (*T, error) {
 	return value, nil
 }
 
-// escapedPath puts the ids into the template, each as one segment.
+// escapedPath returns the template with the ids in it, each as one segment.
 func (c *call) escapedPath() string {
 	path := c.template
 	for _, id := range c.ids {
@@ -107,7 +107,7 @@ func (c *call) escapedPath() string {
 // buffers holds the bodies of answers between calls.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// maxPooledBuffer keeps one very long answer from staying in memory for ever.
+// maxPooledBuffer keeps the memory of a very long answer from staying in the pool.
 const maxPooledBuffer = 1 << 20
 
 func releaseBuffer(b *bytes.Buffer) {
@@ -117,7 +117,7 @@ func releaseBuffer(b *bytes.Buffer) {
 	}
 }
 
-// fail wraps what kept a call from having an answer.
+// fail wraps the cause of a call that got no usable answer.
 func (c *call) fail(sent bool, err error) error {
 	err = withoutURL(err)
 	return &callError{
@@ -127,7 +127,7 @@ func (c *call) fail(sent bool, err error) error {
 	}
 }
 
-// withoutURL takes an error out of every url.Error around it: they repeat the URL,
+// withoutURL unwraps an error from every url.Error around it: these repeat the URL,
 // whose query can name an e-mail address.
 func withoutURL(err error) error {
 	for {
@@ -148,8 +148,8 @@ func traceID(header http.Header) string {
 	return cmp.Or(header.Get("Clerk-Trace-Id"), header.Get("CF-Ray"))
 }
 
-// list sends a call with a query, for a page of something. An answer without a
-// list in it is no empty page: nobody is to be invited because of it.
+// list sends a call with a query and decodes a page. An answer without a list is an
+// error, not an empty page: that would look as if no address were invited yet.
 func list[T any, P interface {
 	*T
 	isPage() bool
@@ -169,7 +169,7 @@ func list[T any, P interface {
 	})
 }
 
-// valueOf copies params, so that a walk does not change when they do.
+// valueOf copies params, so that later changes to them do not affect an iterator.
 func valueOf[T any](params *T) T {
 	if params == nil {
 		var none T

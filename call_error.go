@@ -36,7 +36,7 @@ func (c *Client) toError(next handler) handler {
 }
 
 func (c *Client) newAPIError(call *call, got *answer) *APIError {
-	// A server that repeats the key in its answer shall not make us repeat it.
+	// The answer may repeat the key; the error must not.
 	body := c.redact(got.body.Bytes())
 	var parsed struct {
 		Errors  []ErrorDetail `json:"errors"`

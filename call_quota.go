@@ -9,14 +9,14 @@ import (
 )
 
 // acquireQuota takes a token of each quota that the call counts against, and settles
-// them when it is known what became of the call.
+// them when the outcome of the call is known.
 func (c *Client) acquireQuota(next handler) handler {
 	return func(ctx context.Context, call *call) (got *answer, err error) {
 		var held [2]Reservation
 		reservations := held[:0]
 		outcome := RequestNotSent // until the call goes on
 		defer func() {
-			// The call itself may be over; its tokens are to be settled all the same. A
+			// The tokens are settled also where the context of the call has ended. A
 			// limiter that cannot be reached gives them back by itself in time.
 			ctx := context.WithoutCancel(ctx)
 			for _, reservation := range reservations {
@@ -54,8 +54,9 @@ func (c *Client) acquireQuota(next handler) handler {
 	}
 }
 
-// refusal makes an error of the limiter one of ours. An error that is neither a
-// spent quota nor the end of the context means that the limiter could not answer.
+// refusal turns an error of the limiter into one of this package. An error that is
+// neither a spent quota nor the end of the context means that the limiter could not
+// answer.
 func (c *call) refusal(ctx context.Context, quota Quota, err error) error {
 	if _, ok := errors.AsType[*RateLimitError](err); ok {
 		return err
@@ -79,21 +80,21 @@ func outcomeOf(err error) RequestOutcome {
 	}
 }
 
-// closeQuota closes the quota of a call that the server refused. The quota of the
-// endpoint takes the blame where it has one, since the server does not say which
-// limit it was, and refuses that endpoint either way.
+// closeQuota closes the quota of a call that the server refused with 429: that of the
+// endpoint where it has one, since the server does not say which limit was exceeded,
+// and refuses that endpoint in both cases.
 func (c *Client) closeQuota(ctx context.Context, quota Quota, api *APIError) error {
 	wait := api.RetryAfter
 	if wait == 0 {
-		wait = quota.Window / 10 // nobody said; ten looks in a window at most
+		wait = quota.Window / 10 // not told: at most ten attempts in a window
 	}
 	ctx = context.WithoutCancel(ctx)
 	c.warnUnsettled(ctx, quota, c.limiter.CloseUntil(ctx, quota, time.Now().Add(wait)))
 	return &RateLimitError{Quota: quota, RetryAfter: wait, Err: api}
 }
 
-// warnUnsettled warns of a limiter that could not be told what became of a call. The call
-// itself is not concerned.
+// warnUnsettled logs that a limiter could not be told the outcome of a call. The call
+// itself does not fail because of it.
 func (c *Client) warnUnsettled(ctx context.Context, quota Quota, err error) {
 	if err != nil && c.logger != nil {
 		c.logger.LogAttrs(ctx, slog.LevelWarn, "clerk quota not settled", slog.String("quota", quota.Name), slog.Any("error", err))

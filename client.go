@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Version is the version of this package, as it is told to the server.
+// Version is the version of this package. The User-Agent header holds it.
 const Version = "0.1.0"
 
 // Defaults of a [Client].
@@ -25,11 +25,10 @@ const (
 	DefaultMaxRateLimitWait = 10 * time.Second
 )
 
-// Client calls Clerk's Backend API in the name of one secret key. It is safe for
-// concurrent use; a program needs one. Neither printing nor logging it shows the
-// key.
+// Client calls Clerk's Backend API with one secret key. It is safe for concurrent
+// use, and a program needs only one. Printing or logging it does not show the key.
 type Client struct {
-	// Organizations has the calls.
+	// Organizations has the calls about organizations.
 	Organizations *OrganizationsService
 
 	baseURL    string
@@ -56,7 +55,7 @@ var secretKeyShape = regexp.MustCompile(`^sk_(test|live)_[!-~]+$`)
 
 // NewClient returns a client for the secret key of an instance ("sk_test_…" or
 // "sk_live_…", from the API keys page of Clerk's dashboard). All options are
-// checked; the error tells everything that is wrong, and never repeats the key.
+// checked; the error lists everything that is wrong, and never repeats the key.
 //
 // Clients of one process with the same key share their quota, unless
 // [WithRateLimiter] says otherwise.
@@ -104,8 +103,8 @@ func (c *Client) ready() {
 }
 
 // NewClientFromEnv returns a client for the secret key in CLERK_SECRET_KEY. Where
-// CLERK_API_URL is set it is the base URL, as with [WithBaseURL]; options go
-// before the environment.
+// CLERK_API_URL is set, it is the base URL, as with [WithBaseURL]. Options take
+// precedence over the environment.
 func NewClientFromEnv(opts ...Option) (*Client, error) {
 	secretKey := os.Getenv("CLERK_SECRET_KEY")
 	if secretKey == "" {
@@ -123,9 +122,10 @@ func NewClientFromEnv(opts ...Option) (*Client, error) {
 	return NewClient(secretKey, opts...)
 }
 
-// Quota tells what is left of one of the quotas ([QuotaBulk], [QuotaCreate],
-// [QuotaInstance]), and when the next token comes back. It sends nothing. Where the
-// limiter cannot be asked, the error matches [ErrLimiterUnavailable].
+// Quota returns how many tokens are left of one of the quotas ([QuotaBulk],
+// [QuotaCreate], [QuotaInstance]), and when the next one comes back. It sends no request
+// to Clerk. Where the limiter cannot be asked, the error matches
+// [ErrLimiterUnavailable]; another name is an error too.
 func (c *Client) Quota(ctx context.Context, name string) (QuotaState, error) {
 	quota, ok := c.quotas[name]
 	if !ok {
@@ -146,7 +146,7 @@ func (c *Client) String() string {
 	return "clerkorg.Client(" + c.baseURL + ")"
 }
 
-// GoString is String: the fields of a client are nobody's business.
+// GoString is String, so that %#v does not print the fields of a client.
 func (c *Client) GoString() string { return c.String() }
 
 // LogValue describes the client to a logger.
@@ -169,11 +169,11 @@ func prepareHTTPClient(given *http.Client) *http.Client {
 	return &own
 }
 
-// defaultTransport keeps more idle connections to the one host it talks to than
-// the two of net/http, so that a burst does not dial for every call.
+// defaultTransport keeps more idle connections to its one host than the two of
+// net/http, so that a burst does not dial for every call.
 func defaultTransport() http.RoundTripper {
 	standard, ok := http.DefaultTransport.(*http.Transport)
-	if !ok { // replaced, by a test or a tracer: that is meant for us too
+	if !ok { // replaced, by a test or a tracer, for all clients of the process
 		return http.DefaultTransport
 	}
 	own := standard.Clone()
@@ -181,7 +181,7 @@ func defaultTransport() http.RoundTripper {
 	return own
 }
 
-// with returns a client on the same limiter that waits and retries otherwise.
+// with returns a client with the same limiter and another patience.
 func (c *Client) with(maxWait time.Duration, maxRetries int, reserve map[string]int) *Client {
 	own := *c
 	own.maxWait, own.maxRetries, own.reserve = maxWait, maxRetries, reserve

@@ -63,8 +63,8 @@
 //   - [ErrOutcomeUnknown]: the request may have been carried out. Call FindInvitations
 //     before sending it again.
 //
-// Errors may hold the server's words, which may name an e-mail address; logged with
-// log/slog they do not.
+// The text of an error may hold the server's words, which may name an e-mail address.
+// The errors of the calls have a LogValue for log/slog that holds none of them.
 //
 // # Retries
 //

@@ -13,25 +13,26 @@ import (
 )
 
 // What went wrong, for errors.Is. Every error of a call matches at most one of
-// the first four. It may match the others besides.
+// the first four, and may match some of the others too.
 var (
 	// ErrUnauthorized: the secret key was not accepted (401).
 	ErrUnauthorized = errors.New("clerkorg: the secret key was not accepted")
 
-	// ErrForbidden: the key is right, but may not do this (403).
+	// ErrForbidden: the key was accepted, but does not permit the call (403).
 	ErrForbidden = errors.New("clerkorg: not allowed")
 
 	// ErrNotFound: there is no such organization, invitation or role (404).
 	ErrNotFound = errors.New("clerkorg: not found")
 
-	// ErrRateLimited: a quota is spent. Either the client's own ledger says so and
-	// nothing was sent, or the server answered 429. The error is a
-	// [*RateLimitError], which says how long to wait.
+	// ErrRateLimited: a quota is spent. Either the limiter says so and nothing was sent,
+	// or the server answered 429. The error is a [*RateLimitError], which says how long
+	// to wait.
 	ErrRateLimited = errors.New("clerkorg: rate limited")
 
-	// ErrOutcomeUnknown: the request left, and whether it was carried out is not
-	// known: the connection broke, the time ran out, the server failed halfway or
-	// its answer could not be read. List the invitations before sending it again.
+	// ErrOutcomeUnknown: the request left, and it is not known whether it was carried
+	// out: the connection broke, the time ran out, the server failed halfway or its
+	// answer could not be read. Call [OrganizationsService.FindInvitations] before
+	// sending it again.
 	ErrOutcomeUnknown = errors.New("clerkorg: outcome unknown")
 
 	// ErrLimiterUnavailable: the [RateLimiter] could not say whether a quota is spent,
@@ -160,8 +161,9 @@ func (e *APIError) codes() string {
 	return strings.Join(codes, ",")
 }
 
-// LogValue gives a logger what is safe to keep: codes, and none of the server's
-// sentences.
+// LogValue gives a logger the method, the template of the path, the status, the codes
+// and the trace id, and none of the server's sentences, which may name an e-mail
+// address.
 func (e *APIError) LogValue() slog.Value {
 	if e == nil {
 		return slog.Value{}
@@ -182,10 +184,10 @@ func (e *APIError) logAttrs() []slog.Attr {
 	return attrs
 }
 
-// RateLimitError says that a quota is spent, and when to come back. It matches
+// RateLimitError says that a quota is spent, and for how long. It matches
 // [ErrRateLimited].
 type RateLimitError struct {
-	Quota      Quota         // which one
+	Quota      Quota         // the one that is spent
 	RetryAfter time.Duration // how long until a call can be made
 
 	// Err is the server's [*APIError] where the server refused,
@@ -256,7 +258,7 @@ func (e *limiterError) LogValue() slog.Value {
 type Problem struct {
 	Index   int    `json:"index"`   // of the invitation, or -1 for the call itself
 	Field   string `json:"field"`   // as on the wire: "email_address"
-	Message string `json:"message"` // what is wrong; it never repeats the value
+	Message string `json:"message"` // says what is wrong and never repeats the value
 }
 
 func (p Problem) String() string {
@@ -290,11 +292,11 @@ func (e *ValidationError) Error() string {
 	return "clerkorg: invalid call: " + strings.Join(texts, "; ")
 }
 
-// callError is a call that ended without an answer that could be used.
+// callError is a call that ended without a usable answer.
 type callError struct {
 	err    error
 	sent   bool // the request may have left
-	create bool // and was one that must not be repeated blindly
+	create bool // and repeating it could do something twice
 }
 
 func (e *callError) unknown() bool { return e.sent && e.create }
@@ -305,7 +307,7 @@ func (e *callError) Error() string {
 	}
 	text := unbroken(strings.TrimPrefix(e.err.Error(), "clerkorg: "))
 	if e.unknown() {
-		return "clerkorg: outcome unknown, look before sending it again: " + text
+		return "clerkorg: outcome unknown, list the invitations before sending it again: " + text
 	}
 	return "clerkorg: " + text
 }
@@ -323,7 +325,7 @@ func (e *callError) LogValue() slog.Value {
 	return slog.GroupValue(slog.Bool("outcome_unknown", e.unknown()), slog.Attr{Key: "cause", Value: value})
 }
 
-// oneLine makes text of somebody else's fit into a line.
+// oneLine shortens foreign text and puts it on one line.
 func oneLine(text string) string {
 	const longest = 500
 	if len(text) > longest {
@@ -332,7 +334,7 @@ func oneLine(text string) string {
 	return unbroken(text)
 }
 
-// unbroken is text with a blank in place of everything that cannot be printed.
+// unbroken returns text with a blank in place of every character that is not printable.
 func unbroken(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

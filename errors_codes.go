@@ -1,10 +1,10 @@
 package clerkorg
 
-// ErrorCode is Clerk's name for what went wrong. Codes without a constant here
-// may come at any time.
+// ErrorCode is Clerk's name for an error. The server may send codes that have no
+// constant here.
 type ErrorCode string
 
-// Codes that the calls of this package can meet.
+// Codes that the calls of this package can return.
 // See https://clerk.com/docs/guides/development/errors/backend-api.
 const (
 	CodeAlreadyMember             ErrorCode = "already_a_member_in_organization"

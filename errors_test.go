@@ -35,6 +35,7 @@ func TestErrorsAreSafe(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{
 		(*APIError)(nil), (*RateLimitError)(nil), (*ValidationError)(nil),
+		(*ResendError)(nil), &ResendError{}, &ResendError{Err: (*APIError)(nil)},
 		&APIError{}, &RateLimitError{}, &ValidationError{}, &callError{}, &limiterError{},
 		&RateLimitError{Err: (*APIError)(nil)}, &callError{err: (*APIError)(nil)},
 		&APIError{Errors: []ErrorDetail{{}}}, &ValidationError{Problems: []Problem{{}}},
@@ -176,8 +177,8 @@ func TestErrorTexts(t *testing.T) {
 		"clerkorg: quota test.hourly (3 in 1h0m0s) is spent, free again in 1s: context deadline exceeded": &RateLimitError{Quota: hourly, RetryAfter: time.Second, Err: context.DeadlineExceeded},
 		"clerkorg: the rate limiter cannot be asked for quota test.hourly (3 in 1h0m0s): dial: EOF":       &limiterError{hourly, fmt.Errorf("%w: dial: %w", ErrLimiterUnavailable, io.EOF)},
 		"clerkorg: POST /x: EOF": &callError{err: fmt.Errorf("POST /x: %w", io.EOF)},
-		"clerkorg: outcome unknown, look before sending it again: POST /x: EOF":             &callError{err: fmt.Errorf("POST /x: %w", io.EOF), sent: true, create: true},
-		"clerkorg: outcome unknown, look before sending it again: POST /x: 502 Bad Gateway": &callError{err: &APIError{StatusCode: 502, Method: "POST", Path: "/x"}, sent: true, create: true},
+		"clerkorg: outcome unknown, list the invitations before sending it again: POST /x: EOF":             &callError{err: fmt.Errorf("POST /x: %w", io.EOF), sent: true, create: true},
+		"clerkorg: outcome unknown, list the invitations before sending it again: POST /x: 502 Bad Gateway": &callError{err: &APIError{StatusCode: 502, Method: "POST", Path: "/x"}, sent: true, create: true},
 		"clerkorg: invalid call: organization_id: must not be empty; [3].role: must not be empty": &ValidationError{[]Problem{
 			{-1, "organization_id", "must not be empty"}, {3, "role", "must not be empty"},
 		}},
@@ -222,6 +223,7 @@ func TestErrorLogValues(t *testing.T) {
 		`{"outcome_unknown":true,"cause":{` + inAPI + `}}`:                    &callError{err: fmt.Errorf("x: %w", api), sent: true, create: true},
 		`{"outcome_unknown":false,"cause":"clerkorg: GET /x: EOF"}`:           &callError{err: errors.New("GET /x: EOF")},
 		`{"quota":"test.hourly","retry_after":60000000000}`:                   &RateLimitError{Quota: hourly, RetryAfter: time.Minute, Err: api},
+		`{"state":"revoked","cause":{` + inAPI + `}}`:                         &ResendError{State: ResendRevoked, Err: api},
 		`{"quota":"test.hourly","limiter_error":"dial: EOF"}`:                 &limiterError{hourly, fmt.Errorf("dial: %w", io.EOF)},
 		`"clerkorg: invalid call: [0].email_address: must be a bare address"`: &ValidationError{[]Problem{{0, "email_address", "must be a bare address"}}},
 	} {

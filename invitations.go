@@ -70,8 +70,8 @@ type RevokeInvitationParams struct {
 //
 // A call that the server refused is an [*APIError]; the server does not say
 // which of the invitations it was about, nor whether the others were created. An
-// error that matches [ErrOutcomeUnknown] means that the request left and nobody
-// knows whether it was carried out: list the invitations before sending again.
+// error that matches [ErrOutcomeUnknown] means that the request was sent and may have
+// been carried out: call [OrganizationsService.FindInvitations] before sending it again.
 //
 // Clerk: https://clerk.com/docs/reference/backend-api/tag/Organization-Invitations#operation/CreateOrganizationInvitationBulk
 // (POST /organizations/{organization_id}/invitations/bulk)
@@ -132,7 +132,7 @@ func decodeInvitation(data []byte) (*OrganizationInvitation, error) {
 }
 
 // CreateInvitation invites one person into an organization. Clerk admits 250 of
-// these calls an hour, besides the 50 bulk calls. The arguments are checked, and
+// these calls an hour, in addition to the 50 bulk calls. The arguments are checked, and
 // errors come back, as by [OrganizationsService.CreateInvitationBulk].
 //
 // Clerk: https://clerk.com/docs/reference/backend-api/tag/Organization-Invitations#operation/CreateOrganizationInvitation

@@ -99,16 +99,16 @@ func (f *invitationSearch) see(invitation *OrganizationInvitation) (tooOld bool)
 // left to be found, or until as many pages have held nothing new as there are addresses
 // left: asking for those by themselves costs no more.
 func (f *invitationSearch) walk(ctx context.Context, s *OrganizationsService, organizationID string) error {
-	read, vain, found := 0, 0, 0
+	read, fruitless, found := 0, 0, 0
 	for invitation, err := range s.Invitations(ctx, organizationID, nil) {
 		if err != nil {
 			return err
 		}
 		if read > 0 && read%maxPageSize == 0 { // a page is over
 			if f.found == found {
-				vain++
+				fruitless++
 			}
-			if found = f.found; vain >= len(f.open) {
+			if found = f.found; fruitless >= len(f.open) {
 				return nil
 			}
 		}

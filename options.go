@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Option changes what a [Client] does. [NewClient] checks it.
+// Option configures a [Client]. [NewClient] checks it.
 type Option func(*Client) error
 
 // WithBaseURL sends the calls to another host than [DefaultBaseURL], with or
@@ -50,9 +50,10 @@ func isLoopback(host string) bool {
 	return err == nil && address.IsLoopback()
 }
 
-// WithHTTPClient sends the calls through a copy of client. Its redirect policy is
-// replaced by one that follows none, since the secret key must not travel; a
-// timeout of zero becomes [DefaultTimeout], and a missing transport our own.
+// WithHTTPClient sends the calls through a copy of client. No redirect is followed,
+// since the secret key must not go to another host. A timeout of zero becomes
+// [DefaultTimeout], and a nil transport one with more idle connections than that of
+// net/http.
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *Client) error {
 		if client == nil {
@@ -89,8 +90,9 @@ func WithAPIVersion(version string) Option {
 	}
 }
 
-// WithRateLimiter keeps the quotas in limiter, in place of the bucket that the
-// clients of one key share: one of its own, one in Redis, or [Unlimited].
+// WithRateLimiter keeps the quotas in limiter, in place of the bucket that all clients
+// with the same key share: a bucket for this client alone ([NewTokenBucket]), one in
+// Redis, or [Unlimited].
 func WithRateLimiter(limiter RateLimiter) Option {
 	return func(c *Client) error {
 		if limiter == nil {
@@ -102,7 +104,7 @@ func WithRateLimiter(limiter RateLimiter) Option {
 }
 
 // WithQuotas replaces built-in quotas by name ([QuotaBulk], [QuotaCreate],
-// [QuotaInstance]), for instances that were given other limits.
+// [QuotaInstance]), for instances with other limits.
 func WithQuotas(quotas ...Quota) Option {
 	return func(c *Client) error {
 		own := maps.Clone(c.quotas)
@@ -111,7 +113,7 @@ func WithQuotas(quotas ...Quota) Option {
 				return fmt.Errorf("quotas: %w", err)
 			}
 			if _, known := own[quota.Name]; !known {
-				return fmt.Errorf("quotas: there is none named %q", quota.Name)
+				return fmt.Errorf("quotas: no quota is named %q", quota.Name)
 			}
 			own[quota.Name] = quota
 		}
@@ -120,9 +122,9 @@ func WithQuotas(quotas ...Quota) Option {
 	}
 }
 
-// WithMaxRateLimitWait is how long a call may wait for quota in all, by our own
-// ledger or because the server asked for it, before it fails with a
-// [*RateLimitError]. The default is 10 s; zero is never to wait.
+// WithMaxRateLimitWait limits how long a call waits for quota in all its attempts
+// together, for the limiter or because the server asked for it, before it fails with a
+// [*RateLimitError]. The default is 10 s; with zero a call never waits.
 func WithMaxRateLimitWait(wait time.Duration) Option {
 	return func(c *Client) error {
 		if wait < 0 {
@@ -133,8 +135,8 @@ func WithMaxRateLimitWait(wait time.Duration) Option {
 	}
 }
 
-// WithMaxRetries is how often a call may be sent again where that cannot do
-// anything twice. The default is 3; zero is never.
+// WithMaxRetries limits how often a call is sent again where that cannot do anything
+// twice. The default is 3; with zero no call is sent again.
 func WithMaxRetries(retries int) Option {
 	return func(c *Client) error {
 		if retries < 0 {

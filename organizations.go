@@ -99,7 +99,7 @@ func (s *OrganizationsService) ListMemberships(ctx context.Context, organization
 }
 
 // Memberships yields all members of an organization, in pages of 500 unless
-// params say otherwise. It yields nobody twice, and everybody who was a member all
+// params say otherwise. It yields no member twice, and every one who was a member all
 // along, also while members come and go. An error ends it. Nothing is sent before
 // it is ranged over.
 //

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Names of the quotas that Clerk documents, and under which a [Client] asks its
-// [RateLimiter] for tokens. [WithQuotas] replaces the numbers behind them.
+// Names of the quotas that Clerk documents. A [Client] asks its [RateLimiter] for tokens
+// by these names; [WithQuotas] replaces their numbers.
 const (
 	QuotaBulk     = "invitations.bulk"   // POST /organizations/{id}/invitations/bulk: 50 an hour
 	QuotaCreate   = "invitations.create" // POST /organizations/{id}/invitations: 250 an hour
@@ -42,11 +42,11 @@ func (q Quota) check() error {
 	return nil
 }
 
-// RateLimiter keeps quotas. [NewTokenBucket] makes one in memory, the module
-// redislimit one that many processes share, and [Unlimited] is none at all.
+// RateLimiter keeps quotas. [NewTokenBucket] returns one in memory, the module
+// redislimit has one that many processes share, and [Unlimited] never refuses.
 //
-// A request takes a token before it leaves, and settles it when it is known
-// what became of the request. Implementations are safe for concurrent use.
+// A request takes a token before it is sent, and settles it when its outcome is known.
+// Implementations are safe for concurrent use.
 type RateLimiter interface {
 	// Acquire takes a token, waiting for one if req allows it. Where it cannot be
 	// had in time, it returns a *RateLimitError at once; when ctx ends during the
@@ -55,23 +55,23 @@ type RateLimiter interface {
 	// Nothing is taken where an error is returned.
 	Acquire(ctx context.Context, req ReservationRequest) (Reservation, error)
 
-	// Settle tells what became of the request that took the token, once.
-	// The context carries values only: settling is not to be cancelled.
+	// Settle must be called once per reservation, with its request's outcome. Its
+	// context carries values only and does not end: settling must not be cancelled.
 	Settle(ctx context.Context, reservation Reservation, outcome RequestOutcome) error
 
-	// CloseUntil tells that the server refused a request although it had a
-	// token: nobody gets one of that quota before until.
+	// CloseUntil tells the limiter that the server refused a request although it had
+	// a token. No token of that quota is granted before until.
 	CloseUntil(ctx context.Context, quota Quota, until time.Time) error
 
-	// State tells what is left of a quota, without taking any of it.
+	// State returns what is left of a quota, without taking any of it.
 	State(ctx context.Context, quota Quota) (QuotaState, error)
 }
 
-// Seeder is a [RateLimiter] that can be told of requests made before it lived,
-// by another process with the same key. [TokenBucket] is one.
+// Seeder is a [RateLimiter] that can count requests made before it was created, by
+// another process with the same key. [TokenBucket] is one.
 type Seeder interface {
-	// Seed counts a request at each of the times; those it knew are not counted
-	// twice.
+	// Seed counts a request at each of the times. Times that it has counted before are
+	// not counted twice.
 	Seed(ctx context.Context, quota Quota, times ...time.Time) error
 }
 
@@ -79,7 +79,7 @@ type Seeder interface {
 type ReservationRequest struct {
 	Quota Quota
 
-	// MaxWait is how long to wait for the token at most; zero is not at all.
+	// MaxWait is the longest wait for the token; with zero Acquire does not wait.
 	MaxWait time.Duration
 
 	// Reserve is how many tokens must be left for others once this one is taken.
@@ -87,49 +87,51 @@ type ReservationRequest struct {
 	Reserve int
 }
 
-// Reservation is the right to send one request, as given by a [RateLimiter].
+// Reservation is the right to send one request, granted by a [RateLimiter].
 type Reservation struct {
 	Quota Quota
-	ID    string // the limiter's own name for the token; may be empty
+	ID    string // the limiter's name for the token; may be empty
 	Left  int    // tokens left after this one was taken
 
 	ledger *bucketLedger // saves the in-memory bucket a look-up
 }
 
-// RequestOutcome is what became of a request that had a [Reservation].
+// RequestOutcome is the outcome of a request that had a [Reservation].
 type RequestOutcome int
 
 const (
-	// RequestNotSent: the request certainly never left. Its token is free at once.
+	// RequestNotSent: the request was certainly not sent. Its token is free at once.
 	RequestNotSent RequestOutcome = iota + 1
 
 	// RequestAnswered: an answer came just now. The token comes back one window + 5 s
 	// later, so that no window, however the server cuts it, counts one too many.
 	RequestAnswered
 
-	// RequestUnanswered: the request may have left, and no answer came. It may arrive
-	// late: the token comes back one window + 5 s + 60 s later.
+	// RequestUnanswered: the request may have been sent, and no answer came. It may
+	// arrive late: the token comes back one window + 5 s + 60 s later.
 	RequestUnanswered
 )
 
-// LateArrival is how much longer the token of an [RequestUnanswered] request is kept.
+// LateArrival is how much longer the token of a [RequestUnanswered] request is kept:
+// the time in which the request may still reach the server.
 const LateArrival = 60 * time.Second
 
-// QuotaState is what is left of a quota at a moment.
+// QuotaState is the state of a quota at a moment.
 type QuotaState struct {
 	Quota     Quota
-	Available int // tokens that can be had right now; 0 while the quota is closed
+	Available int // tokens that are free now; 0 while the quota is closed
 
 	// NextAt is when the next token comes back, or a closed quota opens; zero
-	// where all are there.
+	// where all tokens are free.
 	NextAt time.Time
 
 	// ClosedUntil is when a quota that the server closed opens; zero where it is open.
 	ClosedUntil time.Time
 }
 
-// Unlimited returns a [RateLimiter] that never refuses and remembers nothing,
-// for those who limit elsewhere. A 429 is still obeyed by the request that met it.
+// Unlimited returns a [RateLimiter] that never refuses and remembers nothing, for
+// programs that limit their calls elsewhere. A request that the server refuses with 429
+// still obeys its Retry-After.
 func Unlimited() RateLimiter { return unlimited{} }
 
 type unlimited struct{}
@@ -146,7 +148,7 @@ func (unlimited) State(_ context.Context, quota Quota) (QuotaState, error) {
 	return QuotaState{Quota: quota, Available: quota.Limit}, nil
 }
 
-// builtinQuotas are the documented limits of an instance with such a key.
+// builtinQuotas are the documented limits of an instance with a live or a test key.
 func builtinQuotas(live bool) map[string]Quota {
 	instance := 100
 	if live {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/url"
 	"strings"
@@ -58,6 +59,14 @@ func (e *ResendError) Unwrap() error {
 		return nil
 	}
 	return e.Err
+}
+
+// LogValue gives a logger the state, and the cause without the server's sentences.
+func (e *ResendError) LogValue() slog.Value {
+	if e == nil {
+		return slog.Value{}
+	}
+	return slog.GroupValue(slog.String("state", string(e.State)), slog.Any("cause", e.Err))
 }
 
 // ResendInvitation sends an invitation again, for which Clerk has no call: it
