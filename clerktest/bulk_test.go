@@ -104,6 +104,7 @@ var refusals = []struct {
 	{"address of the wrong type", `{"email_address":5,"role":"org:member"}`, 422, "form_param_type_invalid", "email_address"},
 	{"no at", person("example.com"), 422, "form_param_format_invalid", "email_address"},
 	{"space", person(" x@example.com"), 422, "form_param_format_invalid", "email_address"},
+	{"quoted space", person(`"john doe"@example.com`), 422, "form_param_format_invalid", "email_address"},
 	{"display name", `{"email_address":"X <x@example.com>","role":"org:member"}`, 422, "form_param_format_invalid", "email_address"},
 	{"two dots", person("x@example..com"), 422, "form_param_format_invalid", "email_address"},
 	{"rejected by the server", person("rejected@example.com"), 422, "form_param_format_invalid", "email_address"},

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -226,12 +227,12 @@ func (f *fields) redirect(name string) string {
 }
 
 // validAddress accepts a bare RFC 5322 address of at most 254 bytes, as net/mail
-// reads it.
+// reads it, with or without needless quotes around its local part; no spaces.
 func validAddress(email string) bool {
 	parsed, err := mail.ParseAddress(email)
-	if err != nil || parsed.Name != "" || len(email) > 254 {
+	if err != nil || parsed.Name != "" || len(email) > 254 || strings.ContainsFunc(email, unicode.IsSpace) {
 		return false
 	}
-	// String puts the quotes back around a local part that needs them.
-	return parsed.Address == email || parsed.String() == "<"+email+">"
+	domain := parsed.Address[strings.LastIndexByte(parsed.Address, '@'):]
+	return parsed.Address == email || email[0] == '"' && strings.HasSuffix(email, `"`+domain)
 }
