@@ -117,6 +117,10 @@ func (e *DecodeError) Error() string {
 	return "jsonwire: " + where + "expected " + e.Expected + " at offset " + strconv.Itoa(e.Offset)
 }
 
+// TooDeep reports whether arrays and objects nest deeper than [Unmarshal] and
+// [Compact] follow: 10,000 levels.
+func (e *DecodeError) TooDeep() bool { return e != nil && e.Expected == lessNesting }
+
 // within puts the name of a field, or an index in brackets, before the path.
 func (e *DecodeError) within(parent string) {
 	if e.Path != "" && e.Path[0] != '[' {

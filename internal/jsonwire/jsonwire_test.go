@@ -318,7 +318,7 @@ func TestDecodeError(t *testing.T) {
 		`{"data":[{},{"created_at":"ada@example.com"}]}`:   {26, "data[1].created_at", "a value for jsonwire.timestamp"},
 		`{"data":[{"public_inviter_data":{"user_id":7}}]}`: {43, "data[0].public_inviter_data.user_id", "a string"},
 		`{"data":[{"id":"ada@example.com]}`:                {33, "data[0].id", "a valid string"},
-		`{"total_count":12345678901234567890}`:             {15, "total_count", "a number that fits into int64"},
+		`{"total_count":12345678901234567890}`:             {15, "total_count", "a number that fits into int"},
 		`{"total_count":"12"}`:                             {15, "total_count", "a number"},
 		`{"ada@example.com":x}`:                            {19, "", "a value"},
 		`{"data":[{"ada":[[{"x":}]]}]}`:                    {23, "data[0]", "a value"},

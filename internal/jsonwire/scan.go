@@ -13,6 +13,9 @@ import (
 // maxDepth is how deep arrays and objects may nest, the limit of encoding/json.
 const maxDepth = 10000
 
+// lessNesting is what is expected in place of an array or object deeper than that.
+const lessNesting = "less nesting"
+
 // A scanner goes through a document and checks its syntax. Each method moves past
 // what it is named after. If that is not there, it sets err and reports false.
 type scanner struct {
@@ -92,7 +95,7 @@ func (s *scanner) open(opening byte, depth int) bool {
 		return s.fail(string(opening))
 	}
 	if depth > maxDepth {
-		return s.fail("less nesting")
+		return s.fail(lessNesting)
 	}
 	s.i++
 	if s.space(); s.at(s.i) != opening+2 { // ASCII is kind: [\] and {|}
