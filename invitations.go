@@ -164,6 +164,7 @@ func (s *OrganizationsService) ListInvitations(ctx context.Context, organization
 	p.id("organization_id", organizationID)
 	if params != nil {
 		p.statuses(params.Status)
+		p.text(-1, "email_address", params.EmailAddress)
 		p.order(params.OrderBy, "created_at", "email_address")
 		p.page(params.Limit, params.Offset)
 	}
@@ -184,6 +185,9 @@ func (s *OrganizationsService) ListInvitations(ctx context.Context, organization
 func (s *OrganizationsService) ListInstanceInvitations(ctx context.Context, params *ListInstanceInvitationsParams) (*InvitationList, error) {
 	var p problems
 	if params != nil {
+		if n := len(params.Query); n > maxTextBytes {
+			p.add(-1, "query", "must be at most %d bytes long, is %d", maxTextBytes, n)
+		}
 		p.statuses(params.Status)
 		p.order(params.OrderBy, "created_at", "email_address")
 		p.page(params.Limit, params.Offset)
@@ -284,6 +288,7 @@ func (s *OrganizationsService) RevokeInvitation(ctx context.Context, organizatio
 	body := RevokeInvitationParams{}
 	if params != nil {
 		body = *params
+		p.text(-1, "requesting_user_id", body.RequestingUserID)
 	}
 	if err := p.err(); err != nil {
 		return nil, err

@@ -82,13 +82,7 @@ func (s *OrganizationsService) ResendInvitation(ctx context.Context, organizatio
 	if err != nil {
 		return nil, err
 	}
-	if err := s.canCreate(ctx); err != nil && old.Status == InvitationPending {
-		return nil, &ResendError{InvitationID: invitationID, State: ResendUnchanged, Err: err}
-	}
-	if state, err := s.retire(ctx, organizationID, old); err != nil {
-		return nil, &ResendError{InvitationID: invitationID, State: state, Err: err}
-	}
-	created, err := s.CreateInvitation(ctx, organizationID, CreateInvitationParams{
+	params := CreateInvitationParams{
 		EmailAddress:    old.EmailAddress,
 		Role:            old.Role,
 		InviterUserID:   old.InviterID,
@@ -96,7 +90,14 @@ func (s *OrganizationsService) ResendInvitation(ctx context.Context, organizatio
 		PublicMetadata:  old.PublicMetadata,
 		PrivateMetadata: old.PrivateMetadata,
 		ExpiresInDays:   daysToLive(old),
-	})
+	}
+	if err := s.canCreate(ctx, &params); err != nil && old.Status == InvitationPending {
+		return nil, &ResendError{InvitationID: invitationID, State: ResendUnchanged, Err: err}
+	}
+	if state, err := s.retire(ctx, organizationID, old); err != nil {
+		return nil, &ResendError{InvitationID: invitationID, State: state, Err: err}
+	}
+	created, err := s.CreateInvitation(ctx, organizationID, params)
 	if err == nil {
 		return created, nil
 	}
@@ -140,9 +141,15 @@ func (s *OrganizationsService) retire(ctx context.Context, organizationID string
 	return "", nil
 }
 
-// canCreate is an error where the quota leaves no hope for a single call, so that
-// nothing is revoked that cannot be replaced.
-func (s *OrganizationsService) canCreate(ctx context.Context) error {
+// canCreate is an error where params would not be sent: they are invalid (Clerk has
+// addresses that it does not accept today), or the quota is spent. Nothing may be
+// revoked then, as it could not be replaced.
+func (s *OrganizationsService) canCreate(ctx context.Context, params *CreateInvitationParams) error {
+	var p problems
+	p.invitation(0, params, nil)
+	if err := p.err(); err != nil {
+		return err
+	}
 	quota := s.client.quotas[QuotaCreate]
 	state, err := s.client.limiter.State(ctx, quota)
 	if err != nil || state.Available > 0 {
@@ -166,7 +173,7 @@ func (s *OrganizationsService) pendingOf(ctx context.Context, organizationID str
 		return nil
 	}
 	for i := range list.Data {
-		if found := &list.Data[i]; found.ID != old.ID && addressKey(found.EmailAddress) == addressKey(old.EmailAddress) {
+		if found := &list.Data[i]; found.ID != old.ID && AddressKey(found.EmailAddress) == AddressKey(old.EmailAddress) {
 			return &list.Data[i]
 		}
 	}
@@ -180,7 +187,7 @@ func redirectOf(invitation *OrganizationInvitation) string {
 		return ""
 	}
 	redirect := u.Query().Get("redirect_url")
-	if !isRedirect(redirect) {
+	if redirectFault(redirect) != "" {
 		return ""
 	}
 	return redirect

@@ -260,3 +260,17 @@ func TestDaysToLive(t *testing.T) {
 	}
 	assert.Zero(t, daysToLive(&OrganizationInvitation{CreatedAt: Timestamp{now}}))
 }
+
+// An invitation that could not be created again is not revoked.
+func TestResendInvitationOfAnInvalidAddress(t *testing.T) {
+	t.Parallel()
+	old := strings.Replace(fixture(t, "invitation.json"), "Ada.Lovelace@example.com", `\"ada lovelace\"@example.com`, 1)
+	recorder := newRecorder(reply(200, old))
+	created, err := newTestClient(t, recorder).Organizations.ResendInvitation(t.Context(), "org_1", "orginv_2a")
+	assert.Nil(t, created)
+	failed, ok := errors.AsType[*ResendError](err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, ResendUnchanged, failed.State)
+	assert.Equal(t, []string{"0 email_address"}, found(t, err))
+	assert.Equal(t, 1, recorder.count(), "the look-up alone")
+}

@@ -1,15 +1,9 @@
 package clerkorg
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net/mail"
-	"net/url"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/clerkorg/clerkorg-go/internal/jsonwire"
 )
@@ -19,8 +13,6 @@ const (
 	// MaxBulkInvitations is how many invitations one bulk call can carry.
 	MaxBulkInvitations = 10
 
-	maxAddressBytes  = 254
-	maxMetadataBytes = 8192
 	maxExpiresInDays = 365
 	maxPageSize      = 500
 	maxMemberQueries = 100
@@ -61,8 +53,8 @@ func (p *problems) id(field, id string) {
 		p.add(-1, field, "must not be empty")
 	case id == "." || id == "..":
 		p.add(-1, field, "must not be a dot segment")
-	case hasUnprintable(id):
-		p.add(-1, field, "must not hold spaces or control characters")
+	default:
+		p.text(-1, field, id)
 	}
 }
 
@@ -75,14 +67,15 @@ func (p *problems) invitations(params []CreateInvitationParams) []wireInvitation
 		size += rawSize(params[i].PublicMetadata) + rawSize(params[i].PrivateMetadata)
 	}
 	metadata := make([]byte, 0, size)
+	var keys [MaxBulkInvitations]string // more than one call can carry are refused in any case
 	for i := range params {
 		wire[i], metadata = p.invitation(i, &params[i], metadata)
-		// More than one call can carry are refused anyway, and not worth n² comparisons.
-		for j := range min(i, MaxBulkInvitations) {
-			if params[i].EmailAddress != "" && sameAddress(params[i].EmailAddress, params[j].EmailAddress) {
-				p.add(i, "email_address", "is the same address as that of the invitation at index %d", j)
-				break
-			}
+		if i >= len(keys) || params[i].EmailAddress == "" {
+			continue
+		}
+		keys[i] = AddressKey(params[i].EmailAddress)
+		if first := slices.Index(keys[:], keys[i]); first < i {
+			p.add(i, "email_address", "is the same address as that of the invitation at index %d", first)
 		}
 	}
 	return wire
@@ -95,27 +88,18 @@ func (w *wireInvitation) sizeOnWire() int {
 		len(w.PublicMetadata) + len(w.PrivateMetadata)
 }
 
-// addressKey is what two spellings of one address have in common.
-func addressKey(address string) string { return strings.ToLower(address) }
-
-func sameAddress(a, b string) bool {
-	return a == b || strings.EqualFold(a, b)
-}
-
 // invitation checks one of them. Its metadata is encoded at the end of buf.
 func (p *problems) invitation(i int, params *CreateInvitationParams, buf []byte) (wireInvitation, []byte) {
 	p.address(i, "email_address", params.EmailAddress)
-	switch {
-	case params.Role == "":
+	if params.Role == "" {
 		p.add(i, "role", "must not be empty")
-	case hasUnprintable(string(params.Role)):
-		p.add(i, "role", "must not hold spaces or control characters")
 	}
-	if hasUnprintable(params.InviterUserID) {
-		p.add(i, "inviter_user_id", "must not hold spaces or control characters")
-	}
-	if params.RedirectURL != "" && !isRedirect(params.RedirectURL) {
-		p.add(i, "redirect_url", "must be an absolute http or https URL, or a path that begins with a slash")
+	p.text(i, "role", string(params.Role))
+	p.text(i, "inviter_user_id", params.InviterUserID)
+	if params.RedirectURL != "" {
+		if fault := redirectFault(params.RedirectURL); fault != "" {
+			p.add(i, "redirect_url", "%s", fault)
+		}
 	}
 	if days := params.ExpiresInDays; days < 0 || days > maxExpiresInDays {
 		p.add(i, "expires_in_days", "must be 1 to %d, or 0 for the server's default; is %d", maxExpiresInDays, days)
@@ -131,141 +115,6 @@ func (p *problems) invitation(i int, params *CreateInvitationParams, buf []byte)
 	wire.PublicMetadata, buf = p.metadata(i, "public_metadata", params.PublicMetadata, buf)
 	wire.PrivateMetadata, buf = p.metadata(i, "private_metadata", params.PrivateMetadata, buf)
 	return wire, buf
-}
-
-// address checks that text is an address and nothing else: no name, no angle
-// brackets, no comment.
-func (p *problems) address(i int, field, text string) {
-	switch {
-	case text == "":
-		p.add(i, field, "must not be empty")
-		return
-	case len(text) > maxAddressBytes:
-		p.add(i, field, "must be at most %d bytes long, is %d", maxAddressBytes, len(text))
-		return
-	}
-	if isPlainAddress(text) {
-		return
-	}
-	parsed, err := mail.ParseAddress(text)
-	// String puts the quotes back around a local part that needs them.
-	if err != nil || parsed.Name != "" || (parsed.Address != text && parsed.String() != "<"+text+">") {
-		p.add(i, field, "must be a bare e-mail address, as in name@example.com")
-	}
-}
-
-// isPlainAddress reports whether text is an address of the most common form, of
-// which net/mail has nothing to say that is worth its time: words of letters,
-// digits and a few signs, separated by single dots, on both sides of one @.
-func isPlainAddress(text string) bool {
-	at := 0
-	start := true // of a word
-	for i := range len(text) {
-		switch c := text[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_' && at == 0, c == '+' && at == 0:
-			start = false
-		case c == '.' && !start:
-			start = true
-		case c == '@' && !start && at == 0:
-			at, start = i, true
-		default:
-			return false
-		}
-	}
-	return at > 0 && !start
-}
-
-// metadata encodes v, at the end of buf. Raw is nil where there is none.
-func (p *problems) metadata(i int, field string, v any, buf []byte) (raw jsonwire.Raw, rest []byte) {
-	start := len(buf)
-	buf, err := appendMetadata(buf, v)
-	switch raw = jsonwire.Raw(buf[start:len(buf):len(buf)]); {
-	case err != nil:
-		p.add(i, field, "must encode to JSON: %s", err)
-	case len(raw) == 0 || string(raw) == "null": // a nil map or pointer
-	case raw[0] != '{':
-		p.add(i, field, "must be a JSON object")
-	case len(raw) > maxMetadataBytes:
-		p.add(i, field, "must be at most %d bytes of JSON, is %d", maxMetadataBytes, len(raw))
-	case !utf8.Valid(raw): // what was given raw is taken as it is
-		p.add(i, field, "must be UTF-8")
-	default:
-		return raw, buf
-	}
-	return nil, buf
-}
-
-// rawOf returns metadata that is JSON already.
-func rawOf(v any) (raw []byte, isRaw bool) {
-	switch v := v.(type) {
-	case Metadata:
-		return v, true
-	case json.RawMessage:
-		return v, true
-	}
-	return nil, false
-}
-
-func rawSize(v any) int {
-	raw, _ := rawOf(v)
-	return len(raw)
-}
-
-func appendMetadata(buf []byte, v any) ([]byte, error) {
-	raw, isRaw := rawOf(v)
-	switch {
-	case v == nil, isRaw && len(raw) == 0:
-		return buf, nil
-	case isRaw:
-		long, err := jsonwire.Compact(buf, raw)
-		if err != nil {
-			return buf, errors.New("it is no JSON")
-		}
-		return long, nil
-	}
-	long, err := jsonwire.Append(buf, v)
-	if err != nil {
-		return buf, encodingFault(v, err)
-	}
-	return long, nil
-}
-
-// encodingFault says why v did not encode, without repeating any of it.
-func encodingFault(v any, err error) error {
-	if unsupported, ok := errors.AsType[*json.UnsupportedTypeError](err); ok {
-		return fmt.Errorf("type %s cannot", unsupported.Type)
-	}
-	return fmt.Errorf("%T did not", v)
-}
-
-func isRedirect(text string) bool {
-	if hasUnprintable(text) {
-		return false
-	}
-	u, err := url.Parse(text)
-	if err != nil {
-		return false
-	}
-	if u.IsAbs() {
-		return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
-	}
-	return u.Host == "" && strings.HasPrefix(text, "/")
-}
-
-// hasUnprintable reports whether text holds white space, control characters, or
-// what is no UTF-8.
-func hasUnprintable(text string) bool {
-	for i := range len(text) {
-		switch c := text[i]; {
-		case c <= ' ' || c == 0x7f:
-			return true
-		case c >= utf8.RuneSelf:
-			return strings.ContainsFunc(text[i:], func(r rune) bool {
-				return unicode.IsSpace(r) || unicode.IsControl(r) || r == unicode.ReplacementChar
-			})
-		}
-	}
-	return false
 }
 
 // page checks the limit and the offset of a list call.
