@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -51,8 +50,6 @@ type Client struct {
 	handle handler
 }
 
-var secretKeyShape = regexp.MustCompile(`^sk_(test|live)_[!-~]+$`)
-
 // NewClient returns a client for the secret key of an instance ("sk_test_…" or
 // "sk_live_…", from the API keys page of Clerk's dashboard). All options are
 // checked; the error lists everything that is wrong, and never repeats the key.
@@ -60,6 +57,11 @@ var secretKeyShape = regexp.MustCompile(`^sk_(test|live)_[!-~]+$`)
 // Clients of one process with the same key share their quota, unless
 // [WithRateLimiter] says otherwise.
 func NewClient(secretKey string, opts ...Option) (*Client, error) {
+	return newClient("secret key", secretKey, opts)
+}
+
+// newClient is NewClient for a key that errors call by keyName.
+func newClient(keyName, secretKey string, opts []Option) (*Client, error) {
 	c := &Client{
 		baseURL:    DefaultBaseURL,
 		apiVersion: DefaultAPIVersion,
@@ -70,8 +72,8 @@ func NewClient(secretKey string, opts ...Option) (*Client, error) {
 		maxRetries: DefaultMaxRetries,
 	}
 	var faults []error
-	if !secretKeyShape.MatchString(secretKey) {
-		faults = append(faults, errors.New("clerkorg: the secret key must begin with sk_test_ or sk_live_ and hold printable ASCII without spaces"))
+	if fault := secretKeyFault(secretKey); fault != "" {
+		faults = append(faults, fmt.Errorf("clerkorg: the %s %s", keyName, fault))
 	}
 	for i, opt := range opts {
 		if opt == nil {
@@ -102,14 +104,11 @@ func (c *Client) ready() {
 	c.Organizations = &OrganizationsService{client: c}
 }
 
-// NewClientFromEnv returns a client for the secret key in CLERK_SECRET_KEY. Where
-// CLERK_API_URL is set, it is the base URL, as with [WithBaseURL]. Options take
-// precedence over the environment.
+// NewClientFromEnv returns a client for the secret key in the environment variable
+// CLERK_SECRET_KEY. Where CLERK_API_URL is set, it is the base URL, as with
+// [WithBaseURL]. Options take precedence over the environment. The error lists
+// everything that is wrong, by the name of the variable, and never repeats the key.
 func NewClientFromEnv(opts ...Option) (*Client, error) {
-	secretKey := os.Getenv("CLERK_SECRET_KEY")
-	if secretKey == "" {
-		return nil, errors.New("clerkorg: the environment variable CLERK_SECRET_KEY is not set")
-	}
 	if base := os.Getenv("CLERK_API_URL"); base != "" {
 		fromEnv := func(c *Client) error {
 			if err := WithBaseURL(base)(c); err != nil {
@@ -119,7 +118,12 @@ func NewClientFromEnv(opts ...Option) (*Client, error) {
 		}
 		opts = append([]Option{fromEnv}, opts...)
 	}
-	return NewClient(secretKey, opts...)
+	const variable = "environment variable CLERK_SECRET_KEY"
+	secretKey, set := os.LookupEnv("CLERK_SECRET_KEY")
+	if !set {
+		return nil, errors.New("clerkorg: the " + variable + " is not set")
+	}
+	return newClient(variable, secretKey, opts)
 }
 
 // Quota returns how many tokens are left of one of the quotas ([QuotaBulk],

@@ -45,38 +45,48 @@ func fixture(t testing.TB, name string) string {
 
 func TestNewClientSecretKey(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		key string
-		ok  bool
-	}{
-		{"sk_test_a", true},
-		{"sk_live_" + strings.Repeat("Z", 500), true},
-		{"sk_live_!~/+=", true},
-		{"", false},
-		{"sk_test_", false},
-		{"sk_live_", false},
-		{"pk_test_canary", false},
-		{"sk_prod_canary", false},
-		{"SK_TEST_canary", false},
-		{" sk_test_canary", false},
-		{"sk_test_canary ", false},
-		{"sk_test_canary\n", false},
-		{"sk_test_ca nary", false},
-		{"sk_test_ca\x00nary", false},
-		{"sk_test_canary\u00e9", false},
-		{"Bearer sk_test_canary", false},
-	} {
-		client, err := NewClient(test.key)
-		if test.ok {
-			require.NoError(t, err, "%q", test.key)
-			assert.NotNil(t, client.Organizations)
-			continue
-		}
-		assert.Nil(t, client, "%q", test.key)
-		require.Error(t, err, "%q", test.key)
-		assert.NotContains(t, err.Error(), "canary")
-		assert.Contains(t, err.Error(), "sk_test_")
+	for _, key := range []string{"sk_test_a", "sk_live_" + strings.Repeat("Z", 500), "sk_live_!~/+="} {
+		client, err := NewClient(key)
+		require.NoError(t, err, "%q", key)
+		assert.NotNil(t, client.Organizations)
 	}
+	for key, fault := range badKeys {
+		client, err := NewClient(key)
+		assert.Nil(t, client, "%q", key)
+		assert.EqualError(t, err, "clerkorg: the secret key "+fault, "%q", key)
+	}
+}
+
+// badKeys are keys as they are in files, forms and headers, with what is said of
+// them.
+var badKeys = map[string]string{
+	"":                           "is empty; it must begin with sk_test_ or sk_live_",
+	"sk_test_":                   "has nothing behind sk_test_",
+	"sk_live_":                   "has nothing behind sk_live_",
+	"canary":                     "must begin with sk_test_ or sk_live_",
+	"sk_prod_canary":             "must begin with sk_test_ or sk_live_",
+	"SK_TEST_canary":             "must begin with sk_test_ or sk_live_",
+	"CLERK_SECRET_KEY=canary":    "must begin with sk_test_ or sk_live_",
+	"pk_test_canary":             "is a publishable key, as it begins with pk_; secret keys begin with sk_test_ or sk_live_",
+	"pk_live_canary":             "is a publishable key, as it begins with pk_; secret keys begin with sk_test_ or sk_live_",
+	"Bearer sk_test_canary":      "has Bearer in front; it must begin with sk_test_ or sk_live_",
+	"bearer  sk_live_canary":     "has Bearer in front; it must begin with sk_test_ or sk_live_",
+	"sk_test_canary\n":           "ends with a line break",
+	"sk_test_canary\r\n":         "ends with a line break",
+	"\nsk_test_canary":           "begins with U+000A (line feed)",
+	" sk_test_canary":            "begins with U+0020 (space)",
+	"sk_test_canary ":            "ends with U+0020 (space)",
+	"sk_test_canary\t":           "ends with U+0009 (tab)",
+	"\ufeffsk_test_canary":       "begins with U+FEFF (byte order mark)",
+	"sk_test_canary\u200b":       "ends with U+200B (zero width space)",
+	`"sk_test_canary"`:           "has quotation marks around it",
+	"'sk_test_canary'":           "has quotation marks around it",
+	"\u201csk_test_canary\u201d": "has quotation marks around it",
+	"sk_test_ca nary":            "must hold nothing but printable ASCII without spaces",
+	"sk_test_ca\nnary":           "must hold nothing but printable ASCII without spaces",
+	"sk_test_ca\x00nary":         "must hold nothing but printable ASCII without spaces",
+	"sk_test_canary\u00e9":       "must hold nothing but printable ASCII without spaces",
+	"sk_test_canary\xffz":        "is not UTF-8",
 }
 
 func TestNewClientReportsEverything(t *testing.T) {
@@ -160,10 +170,35 @@ func TestNewClientFromEnv(t *testing.T) {
 	assert.ErrorContains(t, err, "CLERK_API_URL")
 	assert.NotContains(t, err.Error(), "canary")
 
-	t.Setenv("CLERK_SECRET_KEY", "canary")
+	t.Setenv("CLERK_SECRET_KEY", "canary\n")
 	client, err = NewClientFromEnv()
 	assert.Nil(t, client)
-	assert.NotContains(t, err.Error(), "canary")
+	assert.EqualError(t, err, "clerkorg: the environment variable CLERK_SECRET_KEY ends with a line break\n"+
+		"clerkorg: CLERK_API_URL: base URL: must not hold a user or a password")
+}
+
+// TestNewClientFromEnvNamesTheVariable names it in what it says of every bad key.
+func TestNewClientFromEnvNamesTheVariable(t *testing.T) {
+	t.Setenv("CLERK_API_URL", "")
+	for key, fault := range badKeys {
+		if strings.Contains(key, "\x00") {
+			continue // cannot be in an environment
+		}
+		t.Setenv("CLERK_SECRET_KEY", key)
+		client, err := NewClientFromEnv()
+		assert.Nil(t, client)
+		assert.EqualError(t, err, "clerkorg: the environment variable CLERK_SECRET_KEY "+fault, "%q", key)
+	}
+	require.NoError(t, os.Unsetenv("CLERK_SECRET_KEY")) // Setenv restores it
+	client, err := NewClientFromEnv()
+	assert.Nil(t, client)
+	assert.EqualError(t, err, "clerkorg: the environment variable CLERK_SECRET_KEY is not set")
+
+	t.Setenv("CLERK_SECRET_KEY", newKey())
+	t.Setenv("CLERK_API_URL", "https://api.clerk.com\n")
+	client, err = NewClientFromEnv()
+	assert.Nil(t, client)
+	assert.EqualError(t, err, "clerkorg: CLERK_API_URL: base URL: ends with a line break")
 }
 
 func TestClientLeavesTheGivenHTTPClientAlone(t *testing.T) {

@@ -1,6 +1,7 @@
 package clerkorg
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,12 +18,16 @@ import (
 // Option configures a [Client]. [NewClient] checks it.
 type Option func(*Client) error
 
-// WithBaseURL sends the calls to another host than [DefaultBaseURL], with or
-// without /v1 at its end. It must be https; plain http is for loopback only.
+// WithBaseURL sends the calls to another base URL than [DefaultBaseURL], with or
+// without /v1 at its end: "https://api.clerk.com" and "https://api.clerk.com/v1" are
+// the same. It must be https; plain http is for loopback only. A path in front of
+// /v1 is kept; one behind it, and another version, are errors.
 func WithBaseURL(base string) Option {
 	return func(c *Client) error {
 		u, err := url.Parse(base)
-		switch {
+		switch fault := cmp.Or(edgeFault(base), invisibleFault(base)); {
+		case fault != "":
+			return errors.New("base URL: " + fault)
 		case err != nil || u.Hostname() == "" || u.Opaque != "":
 			return errors.New("base URL: must be absolute, as in https://api.clerk.com") // the text may hold a password
 		case u.User != nil:
@@ -33,17 +39,40 @@ func WithBaseURL(base string) Option {
 		case u.Scheme != "http" && u.Scheme != "https":
 			return errors.New("base URL: must be https")
 		}
-		path := strings.TrimRight(u.EscapedPath(), "/")
-		if !strings.HasSuffix(path, "/v1") {
-			path += "/v1"
+		if fault := hostFault(u); fault != "" {
+			return errors.New("base URL: " + fault)
+		}
+		path, fault := versioned(strings.TrimRight(u.EscapedPath(), "/"))
+		if fault != "" {
+			return errors.New("base URL: " + fault)
 		}
 		c.baseURL = u.Scheme + "://" + u.Host + path
 		return nil
 	}
 }
 
+var versionShape = regexp.MustCompile(`^[vV][0-9]+$`)
+
+// versioned returns the path of a base URL with /v1 at its end, or says why that
+// is not what was meant.
+func versioned(path string) (with, fault string) {
+	segments := strings.Split(path, "/")
+	last := segments[len(segments)-1]
+	switch {
+	case strings.Contains(path, "//") || slices.Contains(segments, ".") || slices.Contains(segments, ".."):
+		return "", "must not have empty or dot segments in its path"
+	case last == "v1":
+		return path, ""
+	case versionShape.MatchString(last):
+		return "", "must end in /v1, the only version that this package speaks, or have none"
+	case slices.ContainsFunc(segments, versionShape.MatchString):
+		return "", "must not go on after the version: calls add their own paths"
+	}
+	return path + "/v1", ""
+}
+
 func isLoopback(host string) bool {
-	if host == "localhost" {
+	if strings.EqualFold(host, "localhost") {
 		return true
 	}
 	address, err := netip.ParseAddr(host)

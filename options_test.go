@@ -29,6 +29,8 @@ func TestWithBaseURL(t *testing.T) {
 		{"http://127.8.9.10", "http://127.8.9.10/v1"},
 		{"http://[::1]:80", "http://[::1]:80/v1"},
 		{"https://[::1]", "https://[::1]/v1"},
+		{"http://LOCALHOST:4010", "http://LOCALHOST:4010/v1"},
+		{"https://gateway.example.com/v2/v1", "https://gateway.example.com/v2/v1"},
 
 		{"", ""},
 		{"api.clerk.com", ""},
@@ -54,6 +56,11 @@ func TestWithBaseURL(t *testing.T) {
 		{"https://api.clerk.com/%zz", ""},
 		{"https://api.clerk.com:canary", ""},
 		{"https://api.clerk.com\ncanary", ""},
+		{"https://api.clerk.com:99999", ""},
+		{"https://api.clerk.com:0", ""},
+		{"https://api.clerk.com//canary", ""},
+		{"https://api.clerk.com/../v1", ""},
+		{"https://api.clerk.com/canary/./v1", ""},
 	} {
 		client, err := NewClient(newKey(), WithBaseURL(test.base))
 		if test.want == "" {
@@ -176,4 +183,37 @@ func TestWithLoggerAboveDebug(t *testing.T) {
 	_, err := client.Organizations.ListInstanceInvitations(t.Context(), nil)
 	require.NoError(t, err)
 	assert.Empty(t, b.String())
+}
+
+// TestWithBaseURLSaysWhy is about what is in a URL that was read from a file, and
+// about paths that the calls would not reach.
+func TestWithBaseURLSaysWhy(t *testing.T) {
+	t.Parallel()
+	const (
+		beyond  = "must not go on after the version: calls add their own paths"
+		version = "must end in /v1, the only version that this package speaks, or have none"
+	)
+	for base, fault := range map[string]string{
+		"https://api.clerk.com\n":                     "ends with a line break",
+		"https://api.clerk.com/v1\r\n":                "ends with a line break",
+		" https://api.clerk.com":                      "begins with U+0020 (space)",
+		"https://api.clerk.com/v1 ":                   "ends with U+0020 (space)",
+		"\ufeffhttps://api.clerk.com":                 "begins with U+FEFF (byte order mark)",
+		`"https://api.clerk.com"`:                     "has quotation marks around it",
+		"https://api.clerk\u200b.com":                 "must not hold U+200B (zero width space), at byte offset 17",
+		"https://api.clerk%E2%80%8B.com":              "must not hold U+200B (zero width space), at byte offset 9 of its host",
+		"https://api.clerk.com/\xff":                  "is not UTF-8",
+		"https://api.clerk.com:99999/v1":              "must have a port from 1 to 65535, or none",
+		"https://api.clerk.com/v1/organizations":      beyond,
+		"https://api.clerk.com/V1/organizations":      beyond,
+		"https://proxy.example.com/v1/organizations/": beyond,
+		"https://api.clerk.com/V1":                    version,
+		"https://api.clerk.com/V1/":                   version,
+		"https://api.clerk.com/v2":                    version,
+		"https://api.clerk.com//v1":                   "must not have empty or dot segments in its path",
+	} {
+		client, err := NewClient(newKey(), WithBaseURL(base))
+		assert.Nil(t, client)
+		assert.EqualError(t, err, "clerkorg: base URL: "+fault, "%q", base)
+	}
 }
