@@ -7,7 +7,6 @@ import (
 	"hash/maphash"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/clerkorg/clerkorg-go"
@@ -18,7 +17,7 @@ func dryRun(ctx context.Context, o options, out io.Writer) error {
 	var there map[uint64]string
 	var err error
 	seed := maphash.MakeSeed()
-	key := func(email string) uint64 { return maphash.String(seed, strings.ToLower(email)) }
+	key := func(email string) uint64 { return maphash.String(seed, clerkorg.AddressKey(email)) }
 	if o.haveKey && o.organization != "" {
 		if there, err = whoIsThere(ctx, o, key); err != nil {
 			return err

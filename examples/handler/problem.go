@@ -118,7 +118,7 @@ func codeOf(api *clerkorg.APIError) clerkorg.ErrorCode {
 }
 
 // fold makes addresses that are the same to Clerk the same text.
-func fold(address string) string { return strings.ToLower(strings.TrimSpace(address)) }
+func fold(address string) string { return clerkorg.AddressKey(strings.TrimSpace(address)) }
 
 func (s *service) fail(ctx context.Context, w http.ResponseWriter, p *problem, outcomes []outcome) {
 	level := slog.LevelInfo

@@ -65,7 +65,7 @@ func newBatch(organizationID string, people []Person) InviteBatch {
 }
 
 // fold makes addresses that are the same to Clerk the same text.
-func fold(address string) string { return strings.ToLower(strings.TrimSpace(address)) }
+func fold(address string) string { return clerkorg.AddressKey(strings.TrimSpace(address)) }
 
 // enqueued is what became of a list of people.
 type enqueued struct {
