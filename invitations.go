@@ -15,28 +15,29 @@ import (
 )
 
 // ListInvitationsParams filters the invitations of an organization. Zero values
-// are left out; a nil pointer asks for everything.
+// are left out of the request; a nil pointer asks for all.
 type ListInvitationsParams struct {
 	// Status keeps invitations that are in one of these states.
 	Status []InvitationStatus `url:"status,omitempty"`
 
-	// EmailAddress keeps the invitations of this address.
+	// EmailAddress keeps the invitations of this address. It has at most 2048 bytes.
 	EmailAddress string `url:"email_address,omitempty"`
 
 	// OrderBy is created_at or email_address, with "+" or "-" in front or without.
 	OrderBy OrderBy `url:"order_by,omitempty"`
 
-	// Limit is 1 to 500; zero leaves it to the server, which takes 10.
+	// Limit is 1 to 500; zero is the server's default, 10.
 	Limit int `url:"limit,omitempty"`
 
-	// Offset is how many to skip.
+	// Offset is the number of entries to skip.
 	Offset int `url:"offset,omitempty"`
 }
 
 // ListInstanceInvitationsParams filters the invitations of all organizations.
-// Zero values are left out; a nil pointer asks for everything.
+// Zero values are left out of the request; a nil pointer asks for all.
 type ListInstanceInvitationsParams struct {
-	// Query keeps invitations whose e-mail address holds this text.
+	// Query keeps invitations whose e-mail address holds this text, of at most 2048
+	// bytes.
 	Query string `url:"query,omitempty"`
 
 	// Status keeps invitations that are in one of these states.
@@ -45,17 +46,17 @@ type ListInstanceInvitationsParams struct {
 	// OrderBy is created_at or email_address, with "+" or "-" in front or without.
 	OrderBy OrderBy `url:"order_by,omitempty"`
 
-	// Limit is 1 to 500; zero leaves it to the server, which takes 10.
+	// Limit is 1 to 500; zero is the server's default, 10.
 	Limit int `url:"limit,omitempty"`
 
-	// Offset is how many to skip.
+	// Offset is the number of entries to skip.
 	Offset int `url:"offset,omitempty"`
 }
 
-// RevokeInvitationParams says in whose name an invitation is revoked.
+// RevokeInvitationParams names the user who revokes an invitation.
 type RevokeInvitationParams struct {
 	// RequestingUserID is a user with administrator rights in the organization.
-	// It may be empty.
+	// It may be empty, and has at most 2048 bytes.
 	RequestingUserID string `json:"requesting_user_id,omitempty"`
 }
 
@@ -64,9 +65,9 @@ type RevokeInvitationParams struct {
 // back in the order of params.
 //
 // All arguments are checked before anything is sent: a [*ValidationError] lists
-// every problem and spends no quota. With the quota spent the call waits for as
-// long as [WithMaxRateLimitWait] allows, or fails at once with a
-// [*RateLimitError] that says how long the wait would be.
+// every problem and spends no quota. Where the quota is spent, the call waits for
+// as long as [WithMaxRateLimitWait] allows, or fails at once with a
+// [*RateLimitError] that tells how long the wait would be.
 //
 // A call that the server refused is an [*APIError]; the server does not say
 // which of the invitations it was about, nor whether the others were created. An
@@ -101,9 +102,9 @@ func (s *OrganizationsService) CreateInvitationBulk(ctx context.Context, organiz
 	})
 }
 
-// decodeBulk reads an answer to the bulk call: an object with a list in it or,
-// according to older descriptions, the bare list. An answer for another number of
-// people than were sent is none that says what was done.
+// decodeBulk decodes the answer to a bulk call: an object that holds a list or, by
+// older descriptions, the bare list. An answer with another number of invitations
+// than were sent does not tell what was created.
 func decodeBulk(data []byte, want int) ([]OrganizationInvitation, error) {
 	var list InvitationList
 	target := any(&list)
@@ -122,7 +123,7 @@ func decodeBulk(data []byte, want int) ([]OrganizationInvitation, error) {
 	return list.Data, nil
 }
 
-// decodeInvitation reads an answer that is one invitation.
+// decodeInvitation decodes an answer that is one invitation.
 func decodeInvitation(data []byte) (*OrganizationInvitation, error) {
 	invitation, err := decode[OrganizationInvitation](data)
 	if err == nil && invitation.ID == "" {
@@ -199,10 +200,11 @@ func (s *OrganizationsService) ListInstanceInvitations(ctx context.Context, para
 }
 
 // Invitations yields the invitations of an organization, newest first unless
-// params say otherwise, in pages of 500 unless they say so too; the next page is
-// fetched while one is read. It yields none twice, and every one that was there
-// all along, also while the list grows or shrinks. An error ends it. Nothing is
-// sent before it is ranged over, and it can be ranged over again.
+// params say otherwise, in pages of params.Limit (500 where it is zero); the next
+// page is fetched while one is read. It yields no invitation twice, and each one
+// that is in the list from beginning to end, also while the list grows or shrinks.
+// An error is yielded last. Nothing is sent before the iterator is ranged over, and
+// it can be ranged over again.
 //
 // Clerk: https://clerk.com/docs/reference/backend-api/tag/Organization-Invitations#operation/ListOrganizationInvitations
 // (GET /organizations/{organization_id}/invitations)
@@ -231,7 +233,7 @@ func (s *OrganizationsService) InstanceInvitations(ctx context.Context, params *
 	}).All(ctx)
 }
 
-// walkInvitations walks a list of invitations from start on.
+// walkInvitations returns a pager over a list of invitations, from the offset start.
 func walkInvitations(limit, start int, newestFirst bool, list func(ctx context.Context, limit, offset int) (*InvitationList, error)) paging.Pager[OrganizationInvitation] {
 	return paging.Pager[OrganizationInvitation]{
 		Limit:       sizeOf(limit),
@@ -247,8 +249,8 @@ func walkInvitations(limit, start int, newestFirst bool, list func(ctx context.C
 	}
 }
 
-// growsAtFront reports whether what comes into a list comes at its front. One of
-// accepted invitations alone, say, grows where the invitation was made.
+// growsAtFront reports whether new entries of a list appear at its front. A list of
+// accepted invitations alone, for one, grows at the place of the time of creation.
 func growsAtFront(order OrderBy, statuses []InvitationStatus) bool {
 	return order == OrderByNewest && (len(statuses) == 0 || slices.Contains(statuses, InvitationPending))
 }
@@ -275,9 +277,9 @@ func (s *OrganizationsService) GetInvitation(ctx context.Context, organizationID
 	}, decodeInvitation)
 }
 
-// RevokeInvitation revokes a pending invitation and returns it. One that is not
-// pending any more is an [*APIError] with [CodeInvitationNotPending]; an unknown
-// one is [ErrNotFound]. Params may be nil.
+// RevokeInvitation revokes a pending invitation and returns it. One that is no
+// longer pending is an [*APIError] with [CodeInvitationNotPending]; an unknown one
+// is [ErrNotFound]. Params may be nil.
 //
 // Clerk: https://clerk.com/docs/reference/backend-api/tag/Organization-Invitations#operation/RevokeOrganizationInvitation
 // (POST /organizations/{organization_id}/invitations/{invitation_id}/revoke)

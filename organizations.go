@@ -10,22 +10,23 @@ import (
 	"github.com/clerkorg/clerkorg-go/internal/paging"
 )
 
-// OrganizationsService has the calls about organizations, their members and the
-// invitations into them. It is reached as Client.Organizations.
+// OrganizationsService has the calls about organizations, their members and their
+// invitations. It is the field Organizations of a [Client].
 //
 // Every call validates its arguments before anything is sent (a
 // [*ValidationError]), escapes the ids it puts into paths, and returns nil with
-// an error. What comes back then is an [*APIError] where the server answered, a
-// [*RateLimitError] where a quota is spent, and otherwise an error that tells
-// through errors.Is whether its outcome is unknown ([ErrOutcomeUnknown]) and
-// whether the context ended it.
+// an error. The error is an [*APIError] where the server refused, a
+// [*RateLimitError] where a quota is spent, and otherwise one that tells through
+// errors.Is whether the outcome is unknown ([ErrOutcomeUnknown]), whether the rate
+// limiter could not be asked ([ErrLimiterUnavailable]), and whether the context
+// ended the call. Ids have at most 2048 bytes.
 type OrganizationsService struct {
 	client *Client
 }
 
-// Get returns an organization by its id or slug, with the number of its members
-// and of its pending invitations, and how many of both together it may have. An
-// unknown one is [ErrNotFound].
+// Get returns an organization by its id or slug, with the numbers of its members
+// and pending invitations and the limit of both together. An unknown organization
+// is [ErrNotFound].
 //
 // Clerk: https://clerk.com/docs/reference/backend-api/tag/Organizations#operation/GetOrganization
 // (GET /organizations/{organization_id})
@@ -50,7 +51,7 @@ func (s *OrganizationsService) Get(ctx context.Context, organizationID string) (
 }
 
 // ListMembershipsParams filters the members of an organization. Zero values are
-// left out; a nil pointer asks for everything.
+// left out of the request; a nil pointer asks for all.
 type ListMembershipsParams struct {
 	// EmailAddress keeps members that have one of these addresses, at most 100.
 	// Unknown ones are ignored.
@@ -60,10 +61,10 @@ type ListMembershipsParams struct {
 	// username, with "+" or "-" in front or without.
 	OrderBy OrderBy `url:"order_by,omitempty"`
 
-	// Limit is 1 to 500; zero leaves it to the server, which takes 10.
+	// Limit is 1 to 500; zero is the server's default, 10.
 	Limit int `url:"limit,omitempty"`
 
-	// Offset is how many to skip.
+	// Offset is the number of entries to skip.
 	Offset int `url:"offset,omitempty"`
 }
 
@@ -98,10 +99,11 @@ func (s *OrganizationsService) ListMemberships(ctx context.Context, organization
 	})
 }
 
-// Memberships yields all members of an organization, in pages of 500 unless
-// params say otherwise. It yields no member twice, and every one who was a member all
-// along, also while members come and go. An error ends it. Nothing is sent before
-// it is ranged over.
+// Memberships yields the members of an organization, in pages of params.Limit (500
+// where it is zero). It yields no member twice, and each one who is a member from
+// beginning to end, also while members come and go. An error is yielded last.
+// Nothing is sent before the iterator is ranged over, and it can be ranged over
+// again.
 //
 // Clerk: https://clerk.com/docs/reference/backend-api/tag/Organization-Memberships#operation/ListOrganizationMemberships
 // (GET /organizations/{organization_id}/memberships)

@@ -11,24 +11,25 @@ import (
 	"time"
 )
 
-// ResendState is how far a failed [OrganizationsService.ResendInvitation] came.
+// ResendState is the state in which a failed [OrganizationsService.ResendInvitation]
+// leaves the invitation.
 type ResendState string
 
-// States in which a failed resend leaves things.
+// The states after a failed resend.
 const (
-	// ResendUnchanged: the invitation is as it was.
+	// ResendUnchanged: the invitation was not changed.
 	ResendUnchanged ResendState = "unchanged"
 	// ResendRevokeUnknown: it may be revoked; no new one was created.
 	ResendRevokeUnknown ResendState = "revoke unknown"
-	// ResendRevoked: it is not pending any more, and no new one was created: the
-	// invitee has nothing to accept until one is.
+	// ResendRevoked: it is no longer pending, and no new one was created: until one
+	// is, the invitee has nothing to accept.
 	ResendRevoked ResendState = "revoked"
-	// ResendCreateUnknown: it is not pending any more, and a new one may have been
-	// created; the list of the address's invitations will tell.
+	// ResendCreateUnknown: it is no longer pending, and a new one may have been
+	// created: [OrganizationsService.FindInvitations] tells.
 	ResendCreateUnknown ResendState = "create unknown"
 )
 
-// ResendError says in what state a failed resend left things.
+// ResendError is a failed resend, with the state in which it left the invitation.
 type ResendError struct {
 	InvitationID string // the invitation that was to be sent again
 	State        ResendState
@@ -44,11 +45,11 @@ func (e *ResendError) Error() string {
 	case ResendRevokeUnknown:
 		state = "may have been revoked, and no new one was created"
 	case ResendRevoked:
-		state = "is not pending any more, and no new one was created"
+		state = "is no longer pending, and no new one was created"
 	case ResendCreateUnknown:
-		state = "is not pending any more, and a new one may have been created"
+		state = "is no longer pending, and a new one may have been created"
 	default:
-		state = "is as it was"
+		state = "was not changed"
 	}
 	return fmt.Sprintf("clerkorg: resend: invitation %s %s: %s", e.InvitationID, state, strings.TrimPrefix(e.Err.Error(), "clerkorg: "))
 }
@@ -70,13 +71,14 @@ func (e *ResendError) LogValue() slog.Value {
 }
 
 // ResendInvitation sends an invitation again, for which Clerk has no call: it
-// looks it up, revokes it if it is pending, and creates another one with the same
-// address, role, inviter, metadata, days to live and, where the invitation tells
-// it, redirect URL. It returns the new one. It takes a token of [QuotaCreate].
+// reads it, revokes it if it is pending, and creates another one with the same
+// address, role, inviter, metadata, days to live and, where its URL holds one,
+// redirect URL. It returns the new invitation, and takes a token of [QuotaCreate].
 //
-// An invitation that was accepted is not sent again. A failure after the
-// look-up is a [*ResendError], which says what is left; where an outcome was
-// unknown, it has looked.
+// An invitation that was accepted is not sent again. One that could not be created
+// again, because the quota is spent or its address is invalid, is not revoked. A
+// failure after the first read is a [*ResendError] with the state of the invitation;
+// before an unknown outcome is reported, the server is asked for it.
 func (s *OrganizationsService) ResendInvitation(ctx context.Context, organizationID, invitationID string) (*OrganizationInvitation, error) {
 	old, err := s.GetInvitation(ctx, organizationID, invitationID)
 	if err != nil {
@@ -106,13 +108,13 @@ func (s *OrganizationsService) ResendInvitation(ctx context.Context, organizatio
 		if found := s.pendingOf(ctx, organizationID, old); found != nil {
 			return found, nil
 		}
-		state = ResendCreateUnknown // it may still be under way
+		state = ResendCreateUnknown // the request may still arrive
 	}
 	return nil, &ResendError{InvitationID: invitationID, State: state, Err: err}
 }
 
-// retire makes sure that an invitation is not pending. The state is what it
-// leaves on failure.
+// retire makes sure that an invitation is not pending. With an error it returns the
+// state in which the invitation is.
 func (s *OrganizationsService) retire(ctx context.Context, organizationID string, old *OrganizationInvitation) (ResendState, error) {
 	if old.Status == InvitationAccepted {
 		return ResendUnchanged, errors.New("it has been accepted")
@@ -128,22 +130,22 @@ func (s *OrganizationsService) retire(ctx context.Context, organizationID string
 	if !errors.Is(err, ErrOutcomeUnknown) && !api.HasCode(CodeInvitationNotPending) {
 		return ResendUnchanged, err
 	}
-	// It may be revoked by now, by us or somebody else, or accepted.
+	// It may be revoked by now, by this call or another one, or accepted.
 	now, lookErr := s.GetInvitation(ctx, organizationID, old.ID)
 	switch {
 	case lookErr != nil:
 		return ResendRevokeUnknown, err
 	case now.Status == InvitationPending && errors.Is(err, ErrOutcomeUnknown):
-		return ResendRevokeUnknown, err // it may still be under way
+		return ResendRevokeUnknown, err // the request may still arrive
 	case now.Status == InvitationPending, now.Status == InvitationAccepted:
 		return ResendUnchanged, err
 	}
 	return "", nil
 }
 
-// canCreate is an error where params would not be sent: they are invalid (Clerk has
-// addresses that it does not accept today), or the quota is spent. Nothing may be
-// revoked then, as it could not be replaced.
+// canCreate returns an error where params could not be sent: they are invalid (an
+// old invitation may have an address that is not accepted today), or the quota is
+// spent. Revoking the invitation would then leave none.
 func (s *OrganizationsService) canCreate(ctx context.Context, params *CreateInvitationParams) error {
 	var p problems
 	p.invitation(0, params, nil)
@@ -153,7 +155,7 @@ func (s *OrganizationsService) canCreate(ctx context.Context, params *CreateInvi
 	quota := s.client.quotas[QuotaCreate]
 	state, err := s.client.limiter.State(ctx, quota)
 	if err != nil || state.Available > 0 {
-		return nil //nolint:nilerr // what is not known is for the call to find out
+		return nil //nolint:nilerr // the call itself will find out
 	}
 	if wait := time.Until(state.NextAt); wait > s.client.maxWait {
 		return &RateLimitError{Quota: quota, RetryAfter: wait}
@@ -161,8 +163,7 @@ func (s *OrganizationsService) canCreate(ctx context.Context, params *CreateInvi
 	return nil
 }
 
-// pendingOf returns a pending invitation of the same address as old, nil where
-// none can be found.
+// pendingOf returns another pending invitation of the same address as old, or nil.
 func (s *OrganizationsService) pendingOf(ctx context.Context, organizationID string, old *OrganizationInvitation) *OrganizationInvitation {
 	list, err := s.ListInvitations(ctx, organizationID, &ListInvitationsParams{
 		EmailAddress: old.EmailAddress,
@@ -180,7 +181,7 @@ func (s *OrganizationsService) pendingOf(ctx context.Context, organizationID str
 	return nil
 }
 
-// redirectOf is where the invitation leads, as far as its URL says so.
+// redirectOf returns the redirect URL of an invitation, if its URL holds one.
 func redirectOf(invitation *OrganizationInvitation) string {
 	u, err := url.Parse(invitation.URL)
 	if err != nil {
@@ -193,8 +194,8 @@ func redirectOf(invitation *OrganizationInvitation) string {
 	return redirect
 }
 
-// daysToLive is for how many days the invitation was made, 0 where it does not
-// expire.
+// daysToLive returns for how many days the invitation was created, and 0 where it
+// does not expire.
 func daysToLive(invitation *OrganizationInvitation) int {
 	if invitation.ExpiresAt.IsZero() || invitation.CreatedAt.IsZero() {
 		return 0

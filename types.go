@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Role is the key of an organization role, such as "org:admin". Instances may
-// have roles of their own.
+// Role is the key of an organization role, such as "org:admin". An instance may
+// define roles of its own.
 type Role string
 
 // The roles that every instance has.
@@ -20,8 +20,8 @@ const (
 	RoleMember Role = "org:member"
 )
 
-// InvitationStatus is where an invitation stands. Values that are not listed
-// here are kept as they came.
+// InvitationStatus is the state of an invitation. Values that are not listed here
+// are kept as the server wrote them.
 type InvitationStatus string
 
 // The known states of an invitation. Only a pending one can be revoked, and an
@@ -42,7 +42,7 @@ type OrganizationInvitation struct {
 	Role                   Role                    `json:"role"`
 	RoleName               string                  `json:"role_name"`
 	OrganizationID         string                  `json:"organization_id,omitempty"`
-	InviterID              string                  `json:"inviter_id"` // empty where nobody in particular invited
+	InviterID              string                  `json:"inviter_id"` // empty where no user is named as the inviter
 	PublicInviterData      *PublicInviterData      `json:"public_inviter_data"`
 	PublicOrganizationData *PublicOrganizationData `json:"public_organization_data,omitempty"` // only in lists of the whole instance
 	Status                 InvitationStatus        `json:"status,omitempty"`
@@ -54,8 +54,8 @@ type OrganizationInvitation struct {
 	UpdatedAt              Timestamp               `json:"updated_at"`
 }
 
-// MarshalJSON writes the invitation as Clerk would: what Clerk calls nullable
-// and has no value becomes null.
+// MarshalJSON writes the invitation as Clerk does: a field that Clerk calls
+// nullable is null where it has no value.
 func (i OrganizationInvitation) MarshalJSON() ([]byte, error) {
 	type plain OrganizationInvitation
 	return json.Marshal(struct {
@@ -65,7 +65,7 @@ func (i OrganizationInvitation) MarshalJSON() ([]byte, error) {
 	}{plain(i), nullable(i.InviterID), nullable(i.URL)})
 }
 
-// PublicInviterData is what anybody may know of the user who invited.
+// PublicInviterData is the public part of the user who invited.
 type PublicInviterData struct {
 	UserID     string `json:"user_id"`
 	FirstName  string `json:"first_name"`
@@ -75,7 +75,7 @@ type PublicInviterData struct {
 	Identifier string `json:"identifier"`
 }
 
-// MarshalJSON writes names that are not known as null, as Clerk does.
+// MarshalJSON writes unknown names as null, as Clerk does.
 func (d PublicInviterData) MarshalJSON() ([]byte, error) {
 	type plain PublicInviterData
 	return json.Marshal(struct {
@@ -85,7 +85,7 @@ func (d PublicInviterData) MarshalJSON() ([]byte, error) {
 	}{plain(d), nullable(d.FirstName), nullable(d.LastName)})
 }
 
-// PublicOrganizationData is what anybody may know of an organization.
+// PublicOrganizationData is the public part of an organization.
 type PublicOrganizationData struct {
 	ID       string `json:"id"`
 	Name     string `json:"name"`
@@ -98,7 +98,7 @@ type PublicOrganizationData struct {
 type InvitationList struct {
 	Data []OrganizationInvitation `json:"data"`
 
-	// TotalCount is how many there are on all pages together.
+	// TotalCount is the number of entries on all pages together.
 	TotalCount int `json:"total_count"`
 }
 
@@ -110,7 +110,7 @@ type OrderBy string
 
 // Orders of invitation lists.
 const (
-	OrderByNewest       OrderBy = "-created_at" // what the server does when nothing is said
+	OrderByNewest       OrderBy = "-created_at" // the server's default
 	OrderByOldest       OrderBy = "+created_at"
 	OrderByEmailAddress OrderBy = "+email_address"
 )
@@ -125,16 +125,15 @@ func (n nullable) MarshalJSON() ([]byte, error) {
 	return json.Marshal(string(n))
 }
 
-// Timestamp is a moment as Clerk writes it: whole milliseconds since 1970, null
-// where there is none. Its zero value is null. Where an answer holds seconds (old
-// ones do), they are told apart by their size: as milliseconds they would lie
-// before March 1973.
+// Timestamp is a time as Clerk writes it: whole milliseconds since 1970, or null,
+// which is its zero value. Some answers hold seconds; they are recognized by their
+// size, since as milliseconds they would lie before March 1973.
 type Timestamp struct {
 	time.Time
 }
 
-// Numbers from leastSeconds to mostSeconds are read as seconds: as such they are
-// in the years 2001 to 5138, as milliseconds in the first three of the 1970s.
+// Numbers from leastSeconds to mostSeconds are read as seconds: those are the years
+// 2001 to 5138, which as milliseconds would be 1970 to 1973.
 const leastSeconds, mostSeconds = 1_000_000_000, 100_000_000_000
 
 // UnmarshalJSON reads a number of milliseconds (or seconds), or null.
@@ -170,12 +169,13 @@ func (t Timestamp) MarshalJSON() ([]byte, error) {
 	return strconv.AppendInt(nil, t.UnixMilli(), 10), nil
 }
 
-// Metadata is a JSON object as it came, so that nothing in it is lost: big
-// integers stay exact. It can be given back as the metadata of another call.
+// Metadata is a JSON object as the server wrote it, so that big integers stay
+// exact. It can be passed on as the metadata of another call.
 type Metadata []byte
 
 // Decode decodes the metadata into v, a non-nil pointer, as encoding/json does.
-// Absent metadata leaves v as it is.
+// Absent metadata leaves v unchanged. Metadata that does not fit into v is an error
+// that wraps the one of encoding/json.
 func (m Metadata) Decode(v any) error {
 	if len(m) == 0 {
 		return nil
@@ -186,7 +186,7 @@ func (m Metadata) Decode(v any) error {
 	return nil
 }
 
-// MarshalJSON returns m as it is, null where it is absent.
+// MarshalJSON returns m unchanged, and null where it is absent.
 func (m Metadata) MarshalJSON() ([]byte, error) {
 	if len(m) == 0 {
 		return []byte("null"), nil
@@ -194,7 +194,7 @@ func (m Metadata) MarshalJSON() ([]byte, error) {
 	return m, nil
 }
 
-// UnmarshalJSON keeps a copy of data; null is absent.
+// UnmarshalJSON keeps a copy of data. Null makes the metadata absent.
 func (m *Metadata) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {
 		*m = nil
@@ -211,35 +211,41 @@ func (m Metadata) String() string { return string(m) }
 // out of the request; only EmailAddress and Role are required.
 type CreateInvitationParams struct {
 	// EmailAddress is a bare RFC 5322 address ("ada@example.com") of at most 254
-	// bytes.
+	// bytes: at most 64 before the @, and at most 63 in each part of the domain, none
+	// of which begins or ends with a hyphen. Names in other scripts than Latin count
+	// with their UTF-8 bytes. Quotes around the part before the @ are allowed; spaces,
+	// and characters that show nothing (zero width, soft hyphens, direction marks,
+	// variation selectors, private use), are not.
 	EmailAddress string `json:"email_address"`
 
-	// Role is what the invitee will be in the organization.
+	// Role is the role of the invitee in the organization, of at most 2048 bytes.
 	Role Role `json:"role"`
 
 	// InviterUserID is a user with administrator rights in the organization, in
-	// whose name the invitation is sent.
+	// whose name the invitation is sent. It has at most 2048 bytes.
 	InviterUserID string `json:"inviter_user_id,omitzero"`
 
 	// RedirectURL is where the invitee lands on accepting: an absolute http(s) URL
-	// or a path that begins with a slash.
+	// without a user or password, or a path that begins with one slash, of at most
+	// 2048 bytes. Two slashes and backslashes, behind which browsers look for a host,
+	// are refused.
 	RedirectURL string `json:"redirect_url,omitzero"`
 
 	// PublicMetadata and PrivateMetadata become those of the membership. They are
-	// anything that encodes to a JSON object of at most 8192 bytes: a map, a
-	// struct, the Metadata of an answer. The private ones never reach the frontend.
+	// anything that encodes to a JSON object of at most 8192 bytes of UTF-8: a map, a
+	// struct, the Metadata of an answer. The frontend can read PublicMetadata only.
 	PublicMetadata  any `json:"public_metadata,omitzero"`
 	PrivateMetadata any `json:"private_metadata,omitzero"`
 
-	// ExpiresInDays is 1 to 365; zero leaves it to the server, which takes 30.
+	// ExpiresInDays is 1 to 365; zero is the server's default, 30.
 	ExpiresInDays int `json:"expires_in_days,omitzero"`
 
-	// Notify says whether an e-mail is sent; nil leaves it to the server, which
-	// sends one. Set it with new(false).
+	// Notify says whether an e-mail is sent; nil is the server's default, true. Set
+	// it with new(false).
 	Notify *bool `json:"notify,omitzero"`
 }
 
-// UnmarshalJSON reads params from JSON, metadata as [Metadata], so that big
+// UnmarshalJSON reads params from JSON. Metadata become [Metadata], so that big
 // integers in them stay exact.
 func (p *CreateInvitationParams) UnmarshalJSON(data []byte) error {
 	type plain CreateInvitationParams
@@ -281,12 +287,12 @@ type Organization struct {
 	UpdatedAt               Timestamp `json:"updated_at"`
 	LastActiveAt            Timestamp `json:"last_active_at,omitzero"`
 
-	// MissingMemberWithElevatedPermissions is set where nobody could administer
+	// MissingMemberWithElevatedPermissions is set where no member could administer
 	// the organization.
 	MissingMemberWithElevatedPermissions bool `json:"missing_member_with_elevated_permissions,omitempty"`
 }
 
-// OrganizationMembership is a user's place in an organization.
+// OrganizationMembership is the membership of a user in an organization.
 type OrganizationMembership struct {
 	Object          string          `json:"object"` // "organization_membership"
 	ID              string          `json:"id"`
@@ -301,7 +307,7 @@ type OrganizationMembership struct {
 	UpdatedAt       Timestamp       `json:"updated_at"`
 }
 
-// PublicUserData is what anybody may know of a member.
+// PublicUserData is the public part of a member.
 type PublicUserData struct {
 	UserID        string `json:"user_id"`
 	FirstName     string `json:"first_name"`
@@ -318,7 +324,7 @@ type PublicUserData struct {
 type MembershipList struct {
 	Data []OrganizationMembership `json:"data"`
 
-	// TotalCount is how many there are on all pages together.
+	// TotalCount is the number of entries on all pages together.
 	TotalCount int `json:"total_count"`
 }
 

@@ -18,8 +18,8 @@ const (
 	maxMemberQueries = 100
 )
 
-// wireInvitation is CreateInvitationParams as it is sent. Metadata is encoded
-// once, while it is checked.
+// wireInvitation is CreateInvitationParams as sent. Metadata is encoded once, when
+// it is checked.
 type wireInvitation struct {
 	EmailAddress    string       `json:"email_address"`
 	Role            Role         `json:"role"`
@@ -31,14 +31,14 @@ type wireInvitation struct {
 	Notify          *bool        `json:"notify,omitempty"`
 }
 
-// problems gathers everything that is wrong with a call.
+// problems collects all that is wrong with the arguments of a call.
 type problems []Problem
 
 func (p *problems) add(index int, field, format string, args ...any) {
 	*p = append(*p, Problem{Index: index, Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
-// err is nil where nothing is wrong.
+// err returns a ValidationError, or nil where nothing is wrong.
 func (p problems) err() error {
 	if len(p) == 0 {
 		return nil
@@ -46,7 +46,7 @@ func (p problems) err() error {
 	return &ValidationError{Problems: p}
 }
 
-// id checks an id that becomes a part of a path.
+// id checks an id that becomes part of a path.
 func (p *problems) id(field, id string) {
 	switch {
 	case id == "":
@@ -58,8 +58,8 @@ func (p *problems) id(field, id string) {
 	}
 }
 
-// invitations checks what a call would create, and gives it in the form in which
-// it is sent.
+// invitations checks the params of a call and returns them in the form in which
+// they are sent.
 func (p *problems) invitations(params []CreateInvitationParams) []wireInvitation {
 	wire := make([]wireInvitation, len(params))
 	size := 0
@@ -81,14 +81,14 @@ func (p *problems) invitations(params []CreateInvitationParams) []wireInvitation
 	return wire
 }
 
-// sizeOnWire is about how long the JSON of an invitation is, at least.
+// sizeOnWire estimates the length of the JSON of an invitation from below.
 func (w *wireInvitation) sizeOnWire() int {
 	const names = 170 // of the fields, with quotes and colons, and the small values
 	return names + len(w.EmailAddress) + len(w.Role) + len(w.InviterUserID) + len(w.RedirectURL) +
 		len(w.PublicMetadata) + len(w.PrivateMetadata)
 }
 
-// invitation checks one of them. Its metadata is encoded at the end of buf.
+// invitation checks one of the params. Its metadata is encoded at the end of buf.
 func (p *problems) invitation(i int, params *CreateInvitationParams, buf []byte) (wireInvitation, []byte) {
 	p.address(i, "email_address", params.EmailAddress)
 	if params.Role == "" {
@@ -137,7 +137,7 @@ func (p *problems) statuses(statuses []InvitationStatus) {
 	}
 }
 
-// order checks a field to sort by, which may have a sign in front.
+// order checks a field to sort by, with or without a sign in front.
 func (p *problems) order(text OrderBy, fields ...string) {
 	if text == "" {
 		return
