@@ -51,10 +51,10 @@ var addressShape = regexp.MustCompile("[\\pL\\pN.!#$%&'*+/=?^_`{|}~-]+@[\\pL\\pN
 func (d *ErrorDetail) names() func(address string) bool {
 	inMeta := map[string]bool{}
 	for _, address := range d.metaAddresses() {
-		inMeta[addressKey(address)] = true
+		inMeta[AddressKey(address)] = true
 	}
 	return func(address string) bool {
-		return inMeta[addressKey(address)] || mentions(d.sentence(), address)
+		return inMeta[AddressKey(address)] || mentions(d.sentence(), address)
 	}
 }
 
@@ -93,7 +93,7 @@ func (s *anyStrings) UnmarshalJSON(data []byte) error {
 func distinct(addresses []string) []string {
 	seen := make(map[string]bool, len(addresses))
 	return slices.DeleteFunc(addresses, func(address string) bool {
-		key := addressKey(address)
+		key := AddressKey(address)
 		known := seen[key]
 		seen[key] = true
 		return known
@@ -103,7 +103,7 @@ func distinct(addresses []string) []string {
 // mentions reports whether text holds the address, and not merely as a part of
 // another one.
 func mentions(text, address string) bool {
-	text, address = addressKey(text), addressKey(address)
+	text, address = AddressKey(text), AddressKey(address)
 	for from := 0; ; {
 		i := strings.Index(text[from:], address)
 		if i < 0 {

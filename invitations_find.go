@@ -42,7 +42,7 @@ func (s *OrganizationsService) FindInvitations(ctx context.Context, organization
 		open:  make(map[string]bool, len(addresses)),
 	}
 	for _, address := range addresses {
-		search.open[addressKey(address)] = true
+		search.open[AddressKey(address)] = true
 	}
 	if len(search.open) > 1 {
 		if err := search.walk(ctx, s, organizationID); err != nil {
@@ -56,7 +56,7 @@ func (s *OrganizationsService) FindInvitations(ctx context.Context, organization
 	}
 	found := make(map[string]OrganizationInvitation, len(search.best))
 	for _, address := range addresses {
-		if invitation := search.best[addressKey(address)]; invitation != nil {
+		if invitation := search.best[AddressKey(address)]; invitation != nil {
 			found[address] = *invitation
 		}
 	}
@@ -64,7 +64,7 @@ func (s *OrganizationsService) FindInvitations(ctx context.Context, organization
 }
 
 // invitationSearch is how far a search for the invitations of some addresses has come.
-// Its maps are by addressKey.
+// Its maps are by AddressKey.
 type invitationSearch struct {
 	since time.Time
 	best  map[string]*OrganizationInvitation
@@ -83,7 +83,7 @@ func (f *invitationSearch) see(invitation *OrganizationInvitation) (tooOld bool)
 			return true
 		}
 	}
-	key := addressKey(invitation.EmailAddress)
+	key := AddressKey(invitation.EmailAddress)
 	pending := invitation.Status == InvitationPending
 	if f.open[key] && (pending || f.best[key] == nil) {
 		f.best[key] = invitation
@@ -127,7 +127,7 @@ func (f *invitationSearch) walk(ctx context.Context, s *OrganizationsService, or
 // ask reads the invitations of one address, if a better one may still be found. A
 // server whose filter minds the case knows it in lower case.
 func (f *invitationSearch) ask(ctx context.Context, s *OrganizationsService, organizationID, address string) error {
-	key := addressKey(address)
+	key := AddressKey(address)
 	for i, spelling := range slices.Compact([]string{address, key}) {
 		if !f.open[key] || i > 0 && f.best[key] != nil {
 			break

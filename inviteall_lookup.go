@@ -36,7 +36,7 @@ func newPeople() people {
 }
 
 func (p *people) key(address string) personKey {
-	address = addressKey(address)
+	address = AddressKey(address)
 	return personKey{maphash.String(p.seeds[0], address), maphash.String(p.seeds[1], address)}
 }
 
@@ -161,7 +161,7 @@ func (r *inviteRun) newestOf(ctx context.Context, address string) (*Organization
 		if err != nil {
 			return nil, err
 		}
-		if addressKey(invitation.EmailAddress) != addressKey(address) {
+		if AddressKey(invitation.EmailAddress) != AddressKey(address) {
 			continue
 		}
 		if invitation.Status == InvitationPending {
@@ -209,7 +209,7 @@ func (r *inviteRun) membersAmong(ctx context.Context, rows []*row) (map[*row]boo
 	addresses := make([]string, len(rows))
 	for i, in := range rows {
 		addresses[i] = in.params.EmailAddress
-		asked[addressKey(addresses[i])] = in
+		asked[AddressKey(addresses[i])] = in
 	}
 	members := map[*row]bool{}
 	strangers := 0
@@ -222,7 +222,7 @@ func (r *inviteRun) membersAmong(ctx context.Context, rows []*row) (map[*row]boo
 		if membership.PublicUserData != nil {
 			identifier = membership.PublicUserData.Identifier
 		}
-		if in := asked[addressKey(identifier)]; in != nil {
+		if in := asked[AddressKey(identifier)]; in != nil {
 			members[in] = true
 		} else {
 			strangers++

@@ -211,10 +211,10 @@ func busy(api *APIError) bool {
 func (r *inviteRun) invited(a *attempt, invitations []OrganizationInvitation) {
 	byAddress := make(map[string]*OrganizationInvitation, len(invitations))
 	for i := range invitations {
-		byAddress[addressKey(invitations[i].EmailAddress)] = &invitations[i]
+		byAddress[AddressKey(invitations[i].EmailAddress)] = &invitations[i]
 	}
 	for i, in := range a.rows {
-		invitation := byAddress[addressKey(in.params.EmailAddress)]
+		invitation := byAddress[AddressKey(in.params.EmailAddress)]
 		if invitation == nil { // the server spells the address in another way
 			invitation = &invitations[i]
 		}

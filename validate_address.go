@@ -96,5 +96,3 @@ func addressFault(text string) string {
 	}
 	return ""
 }
-
-func addressKey(address string) string { return AddressKey(address) }
