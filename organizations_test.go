@@ -71,11 +71,11 @@ func TestListMemberships(t *testing.T) {
 		list, err := orgs.ListMemberships(t.Context(), org, &ListMembershipsParams{EmailAddress: append([]string{"nobody@example.com"}, addresses[:99]...), Limit: 500})
 		require.NoError(t, err)
 		assert.Len(t, list.Data, 99)
-		assert.EqualValues(t, 99, list.TotalCount)
+		assert.Equal(t, 99, list.TotalCount)
 		list, err = orgs.ListMemberships(t.Context(), org, nil)
 		require.NoError(t, err)
 		assert.Len(t, list.Data, 10)
-		assert.EqualValues(t, 151, list.TotalCount)
+		assert.Equal(t, 151, list.TotalCount)
 		assert.Equal(t, "member149@example.com", list.Data[0].PublicUserData.Identifier)
 
 		calls := server.CallCount(clerktest.OpAny)

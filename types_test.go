@@ -49,7 +49,7 @@ func TestInvitationFields(t *testing.T) {
 	var list InvitationList
 	require.NoError(t, json.Unmarshal([]byte(fixture(t, "list_instance.json")), &list))
 	require.Len(t, list.Data, 2)
-	assert.EqualValues(t, 2, list.TotalCount)
+	assert.Equal(t, 2, list.TotalCount)
 	assert.Equal(t, &PublicOrganizationData{"org_1", "Analytical Engines", "analytical-engines", "https://img.example.com/org_1.png", true}, list.Data[0].PublicOrganizationData)
 	assert.Equal(t, InvitationStatus("a_state_of_tomorrow"), list.Data[1].Status, "unknown values are kept")
 }
@@ -58,7 +58,7 @@ func TestMembershipFields(t *testing.T) {
 	t.Parallel()
 	var list MembershipList
 	require.NoError(t, json.Unmarshal([]byte(fixture(t, "memberships.json")), &list))
-	assert.EqualValues(t, 12, list.TotalCount)
+	assert.Equal(t, 12, list.TotalCount)
 	require.Len(t, list.Data, 1)
 	member := list.Data[0]
 	assert.Equal(t, &PublicUserData{

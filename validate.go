@@ -48,10 +48,10 @@ func (p problems) err() error {
 
 // id checks an id that becomes part of a path.
 func (p *problems) id(field, id string) {
-	switch {
-	case id == "":
+	switch id {
+	case "":
 		p.add(-1, field, "must not be empty")
-	case id == "." || id == "..":
+	case ".", "..":
 		p.add(-1, field, "must not be a dot segment")
 	default:
 		p.text(-1, field, id)
