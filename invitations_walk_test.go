@@ -190,7 +190,7 @@ func TestInvitationsWhileTheListChanges(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for seed := range uint64(lighter(400, 40)) {
+			for seed := range uint64(400 / stride(10)) {
 				random := rand.New(rand.NewPCG(seed, 5))
 				list := &shelf{all: numbered(random.IntN(60))}
 				steady := map[string]bool{}
@@ -245,7 +245,7 @@ func TestInvitationsWithOddTotals(t *testing.T) {
 		"right":     nil,
 	} {
 		for _, order := range []OrderBy{OrderByNewest, OrderByOldest} {
-			for n := range lighter(35, 12) {
+			for n := range 35 / stride(2) {
 				for _, limit := range []int{1, 2, 10, 500} {
 					for _, page := range []int{0, 1, 4} {
 						if name == "too small" && limit == 1 {

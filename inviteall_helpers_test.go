@@ -105,11 +105,3 @@ func bulkSizes(server *clerktest.Server) []int {
 func invitedBy(server *clerktest.Server) int {
 	return len(server.InvitedAddresses(server.OrganizationID()))
 }
-
-// lighter is how much a simulation does: less under the race detector.
-func lighter(full, race int) int {
-	if raceEnabled {
-		return race
-	}
-	return full
-}

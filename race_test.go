@@ -2,6 +2,6 @@
 
 package clerkorg
 
-// raceEnabled: the race detector makes simulations ten times as slow, so they are
-// smaller.
+// raceEnabled: the race detector makes simulations ten times as slow, so there are
+// fewer of them.
 const raceEnabled = true
