@@ -164,7 +164,7 @@ func TestOutcomeOfStatuses(t *testing.T) {
 		{504, "5", true, nil},
 		{599, "", true, nil},
 	} {
-		t.Run(fmt.Sprintf("%d %s", test.status, test.retryAfter), func(t *testing.T) {
+		t.Run(fmt.Sprintf("status=%d/retryAfter=%s", test.status, test.retryAfter), func(t *testing.T) {
 			t.Parallel()
 			forEachCall(t, func(t *testing.T, call apiCall) {
 				client := newTestClient(t, newRecorder(reply(test.status, fixture(t, "error_duplicate.json"), "Retry-After", test.retryAfter)),
@@ -190,7 +190,7 @@ func TestOtherSuccesses(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{200, 201, 202, 299} {
 		client := newTestClient(t, newRecorder(reply(status, fixture(t, "invitation.json"))))
-		got, err := client.Organizations.CreateInvitation(t.Context(), "org_1", someone()[0])
+		got, err := client.Organizations.CreateInvitation(t.Context(), "org_1", person("ada@example.com"))
 		require.NoError(t, err)
 		assert.Equal(t, "orginv_2a", got.ID)
 	}

@@ -87,7 +87,7 @@ func TestLimiterIsTold(t *testing.T) {
 		"rate limit?": {status(429, 0), acquired + "close invitations.bulk for 6m0s\nsettle 1 of invitations.bulk: answered\nsettle 2 of instance: answered"},
 	} {
 		for _, broken := range []error{nil, errors.New("the ledger is gone")} {
-			t.Run(fmt.Sprint(name, " ", broken), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/broken=%t", name, broken != nil), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					limiter := &fakeLimiter{broken: broken}
@@ -173,7 +173,7 @@ func TestLimiterFails(t *testing.T) {
 		"it took too long": {fmt.Errorf("redis: %w", context.DeadlineExceeded), []error{context.DeadlineExceeded, ErrLimiterUnavailable}},
 	} {
 		for _, quota := range []string{QuotaBulk, QuotaInstance} {
-			t.Run(name+" "+quota, func(t *testing.T) {
+			t.Run(name+"/quota="+quota, func(t *testing.T) {
 				t.Parallel()
 				limiter := &fakeLimiter{refuse: quota, failure: test.failure}
 				recorder := newRecorder(reply(200, fixture(t, "bulk.json")))
@@ -300,7 +300,7 @@ func TestRefusalClosesTheQuota(t *testing.T) {
 		assert.False(t, ok, "nothing was sent")
 		assert.EqualValues(t, 1, f.attempts.count.Load())
 
-		_, err = sibling.Organizations.CreateInvitation(t.Context(), f.org, someone()[0])
+		_, err = sibling.Organizations.CreateInvitation(t.Context(), f.org, person("ada@example.com"))
 		require.NoError(t, err, "the other quota is open")
 		time.Sleep(55*time.Second - 100*time.Millisecond)
 		_, err = f.client.Organizations.CreateInvitationBulk(t.Context(), f.org, two()[1:])

@@ -20,68 +20,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/clerkorg/clerkorg-go/clerktest"
 )
-
-// responder answers one request.
-type responder = httpmock.Responder
-
-// reply is a canned answer, with headers as names and values by turns.
-func reply(status int, body string, header ...string) responder {
-	return func(req *http.Request) (*http.Response, error) {
-		resp := httpmock.NewStringResponse(status, body)
-		resp.Request = req
-		for i := 0; i < len(header); i += 2 {
-			resp.Header.Set(header[i], header[i+1])
-		}
-		return resp, nil
-	}
-}
-
-func failing(err error) responder { return httpmock.NewErrorResponder(err) }
-
-// recorder answers with one responder after the other, the last one over and
-// over, and keeps what it was asked. It reports nothing to httptrace.
-type recorder struct {
-	*httpmock.MockTransport
-	mu       sync.Mutex
-	requests []*http.Request
-	bodies   []string
-}
-
-func newRecorder(responders ...responder) *recorder {
-	r := &recorder{MockTransport: httpmock.NewMockTransport()}
-	r.RegisterNoResponder(func(req *http.Request) (*http.Response, error) {
-		var body []byte
-		if req.Body != nil {
-			var err error
-			if body, err = io.ReadAll(req.Body); err != nil {
-				return nil, err
-			}
-		}
-		r.mu.Lock()
-		n := len(r.requests)
-		r.requests = append(r.requests, req)
-		r.bodies = append(r.bodies, string(body))
-		r.mu.Unlock()
-		return responders[min(n, len(responders)-1)](req)
-	})
-	return r
-}
-
-func (r *recorder) count() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.requests)
-}
-
-func isUnknown(err error) bool { return errors.Is(err, ErrOutcomeUnknown) }
-
-func asAPIError(err error) (*APIError, bool) { return errors.AsType[*APIError](err) }
 
 // A transport of the caller's own may have sent what it failed with.
 func TestSilentTransportsCountAsLeft(t *testing.T) {
@@ -95,11 +38,6 @@ func TestSilentTransportsCountAsLeft(t *testing.T) {
 		assert.NotContains(t, err.Error(), "canary", "the query is not repeated")
 	})
 }
-
-// transportFunc is a transport that reports to httptrace what a test tells it to.
-type transportFunc func(*http.Request) (*http.Response, error)
-
-func (f transportFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
 func TestWhetherARequestLeft(t *testing.T) {
 	t.Parallel()

@@ -21,28 +21,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// newKey returns a secret key that no other test has, and with it a quota.
-func newKey() string { return "sk_test_" + rand.Text() }
-
-// newTestClient returns a client whose requests go to transport, with a bucket
-// of its own.
-func newTestClient(t testing.TB, transport http.RoundTripper, opts ...Option) *Client {
-	t.Helper()
-	client, err := NewClient(newKey(), append([]Option{
-		WithHTTPClient(&http.Client{Transport: transport}),
-		WithRateLimiter(NewTokenBucket()),
-	}, opts...)...)
-	require.NoError(t, err)
-	return client
-}
-
-func fixture(t testing.TB, name string) string {
-	t.Helper()
-	data, err := os.ReadFile("testdata/" + name)
-	require.NoError(t, err)
-	return string(data)
-}
-
 func TestNewClientSecretKey(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{"sk_test_a", "sk_live_" + strings.Repeat("Z", 500), "sk_live_!~/+="} {
@@ -242,7 +220,7 @@ func TestRedirectsAreRefused(t *testing.T) {
 				return boxed(c.Organizations.CreateInvitationBulk(t.Context(), "org_1", someone()))
 			},
 		} {
-			t.Run(fmt.Sprintf("%d %s", status, name), func(t *testing.T) {
+			t.Run(fmt.Sprintf("status=%d/%s", status, name), func(t *testing.T) {
 				t.Parallel()
 				var mu sync.Mutex
 				var paths []string
@@ -341,7 +319,7 @@ func TestErrorsNeverShowTheKey(t *testing.T) {
 	require.NoError(t, err)
 	var seen []error
 	for range 5 {
-		_, err := client.Organizations.CreateInvitation(t.Context(), "org_1", someone()[0])
+		_, err := client.Organizations.CreateInvitation(t.Context(), "org_1", person("ada@example.com"))
 		require.Error(t, err)
 		seen = append(seen, err)
 	}

@@ -81,7 +81,7 @@ func TestTextOfUnreadableAnswers(t *testing.T) {
 				return err
 			},
 			true: func() error {
-				_, err := client.Organizations.CreateInvitation(t.Context(), "org_1", someone()[0])
+				_, err := client.Organizations.CreateInvitation(t.Context(), "org_1", person("ada@example.com"))
 				return err
 			},
 		} {

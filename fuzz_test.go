@@ -39,7 +39,7 @@ func FuzzDecodeAnswer(f *testing.F) {
 		orgs, ctx := client.Organizations, t.Context()
 		bulk, err := orgs.CreateInvitationBulk(ctx, "org_1", two())
 		same(t, bulk, err, bulk == nil)
-		single, err := orgs.CreateInvitation(ctx, "org_1", someone()[0])
+		single, err := orgs.CreateInvitation(ctx, "org_1", person("ada@example.com"))
 		same(t, single, err, single == nil)
 		list, err := orgs.ListInvitations(ctx, "org_1", nil)
 		same(t, list, err, list == nil)

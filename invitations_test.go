@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -14,21 +13,6 @@ import (
 
 	"github.com/clerkorg/clerkorg-go/clerktest"
 )
-
-// someone is the smallest bulk call there is.
-func someone() []CreateInvitationParams {
-	return []CreateInvitationParams{{EmailAddress: "ada@example.com", Role: RoleMember}}
-}
-
-// two people, as the bulk fixtures answer.
-func two() []CreateInvitationParams {
-	return append(someone(), CreateInvitationParams{EmailAddress: "grace@example.com", Role: RoleAdmin})
-}
-
-// boxed takes the type from a result, so that calls fit into a table.
-func boxed[T any](v T, err error) (any, error) { return v, err }
-
-func isNil(v any) bool { return v == nil || reflect.ValueOf(v).IsNil() }
 
 // apiCall is a call of the API with what has to go over the wire for it.
 type apiCall struct {
@@ -58,7 +42,7 @@ var apiCalls = []apiCall{
 		name: "create", method: "POST", path: orgPath, template: orgPattern, fixture: "invitation.json", quotaKey: QuotaCreate,
 		body: `{"email_address":"ada@example.com","role":"org:member"}`,
 		do: func(ctx context.Context, s *OrganizationsService) (any, error) {
-			return boxed(s.CreateInvitation(ctx, "org_1", someone()[0]))
+			return boxed(s.CreateInvitation(ctx, "org_1", person("ada@example.com")))
 		},
 	},
 	{
@@ -325,7 +309,7 @@ func TestIDsAreEscaped(t *testing.T) {
 	// And the server gets to see the id as it was.
 	server := clerktest.NewServer()
 	org := server.AddOrganization(clerktest.Organization{ID: id})
-	got, err := inMemory(t, server).Organizations.CreateInvitation(t.Context(), org, someone()[0])
+	got, err := inMemory(t, server).Organizations.CreateInvitation(t.Context(), org, person("ada@example.com"))
 	require.NoError(t, err)
 	assert.Equal(t, id, got.OrganizationID)
 }

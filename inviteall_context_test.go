@@ -33,7 +33,7 @@ var stops = map[string]time.Duration{
 func TestInviteAllStopped(t *testing.T) {
 	for phase, after := range stops {
 		for _, want := range []error{context.Canceled, context.DeadlineExceeded} {
-			t.Run(fmt.Sprintf("%s/%s", phase, want), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/want=%s", phase, want), func(t *testing.T) {
 				bubble(t, func(t *testing.T, server *clerktest.Server) {
 					server.Inject(clerktest.Fault{Operation: clerktest.OpBulk, Calls: []int{2}, Kind: clerktest.FaultResetAfter})
 					ctx, cancel := context.WithTimeout(t.Context(), after)
@@ -62,7 +62,7 @@ func TestInviteAllStopped(t *testing.T) {
 func TestInviteAllBroken(t *testing.T) {
 	for _, after := range []int{1, 10, 100, 740, 760} {
 		for _, panics := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%d/%t", after, panics), func(t *testing.T) {
+			t.Run(fmt.Sprintf("after=%d/panics=%t", after, panics), func(t *testing.T) {
 				bubble(t, func(t *testing.T, server *clerktest.Server) {
 					got := 0
 					consume := func() {

@@ -1,68 +1,19 @@
 package clerkorg
 
 import (
-	"bytes"
-	"io"
+	"fmt"
 	"iter"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/clerkorg/clerkorg-go/clerktest"
 )
-
-// tripper is a function that stands in front of a transport.
-type tripper func(req *http.Request, next http.RoundTripper) (*http.Response, error)
-
-type trippers struct {
-	trip tripper
-	next http.RoundTripper
-}
-
-func (t trippers) RoundTrip(req *http.Request) (*http.Response, error) { return t.trip(req, t.next) }
-
-// through returns a client of server whose requests pass trip first.
-func through(t *testing.T, server *clerktest.Server, trip tripper, opts ...Option) *Client {
-	t.Helper()
-	own := WithHTTPClient(&http.Client{Transport: trippers{trip, server.Transport()}})
-	return inMemory(t, server, append([]Option{own}, opts...)...)
-}
-
-// canned is an answer that no server gave.
-func canned(req *http.Request, status int, body string) *http.Response {
-	return &http.Response{
-		StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Request: req,
-		Header:        http.Header{"Content-Type": {"application/json"}},
-		ContentLength: int64(len(body)),
-		Body:          io.NopCloser(strings.NewReader(body)),
-	}
-}
-
-// bodyOf reads the body of a request, and leaves it as it was.
-func bodyOf(req *http.Request) string {
-	if req.Body == nil {
-		return ""
-	}
-	body, _ := io.ReadAll(req.Body)
-	req.Body = io.NopCloser(bytes.NewReader(body))
-	return string(body)
-}
-
-// bubble is a test in virtual time, with a server of its own.
-func bubble(t *testing.T, test func(t *testing.T, server *clerktest.Server), opts ...clerktest.Option) {
-	t.Helper()
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		test(t, clerktest.NewServer(append([]clerktest.Option{
-			clerktest.WithLatency(func() time.Duration { return 50 * time.Millisecond }),
-		}, opts...)...))
-	})
-}
 
 // inviteAll runs people through InviteAll.
 func inviteAll(t *testing.T, client *Client, server *clerktest.Server, people []CreateInvitationParams, opts *InviteAllOptions) iter.Seq2[InviteResult, error] {
@@ -86,10 +37,6 @@ func until(t *testing.T, results iter.Seq2[InviteResult, error]) ([]InviteResult
 	return all, end
 }
 
-func person(address string) CreateInvitationParams {
-	return CreateInvitationParams{EmailAddress: address, Role: RoleMember}
-}
-
 // bulkSizes is how many invitations each bulk call has created.
 func bulkSizes(server *clerktest.Server) []int {
 	var sizes []int
@@ -104,4 +51,93 @@ func bulkSizes(server *clerktest.Server) []int {
 // invitedBy is how many people the API has invited.
 func invitedBy(server *clerktest.Server) int {
 	return len(server.InvitedAddresses(server.OrganizationID()))
+}
+
+// crowd is n people, of whom every one that bad picks has an address that the
+// server refuses.
+func crowd(n int, bad func(i int) bool) []CreateInvitationParams {
+	people := make([]CreateInvitationParams, n)
+	for i := range people {
+		domain := "example.com"
+		if bad != nil && bad(i) {
+			domain = "blocked.example"
+		}
+		people[i] = CreateInvitationParams{EmailAddress: fmt.Sprintf("Person%d@%s", i, domain), Role: RoleMember}
+	}
+	return people
+}
+
+// gather ranges to the end and checks that every input has one result.
+func gather(t *testing.T, results iter.Seq2[InviteResult, error], n int) []InviteResult {
+	t.Helper()
+	all := make([]InviteResult, n)
+	seen := make([]bool, n)
+	for result, err := range results {
+		require.NoError(t, err)
+		require.False(t, seen[result.Index], "two results for input %d", result.Index)
+		seen[result.Index] = true
+		all[result.Index] = result
+	}
+	require.NotContains(t, seen, false)
+	return all
+}
+
+func countOutcomes(results []InviteResult) map[InviteOutcome]int {
+	counts := map[InviteOutcome]int{}
+	for _, result := range results {
+		counts[result.Outcome]++
+	}
+	return counts
+}
+
+// forEachWindow runs a test in virtual time for every way to count, from several
+// points of the clock hour, with both lanes and with one.
+func forEachWindow(t *testing.T, windows []clerktest.Window, test func(t *testing.T, server *clerktest.Server, window clerktest.Window, bulkOnly bool)) {
+	t.Helper()
+	pick := sampler(5)
+	for _, window := range windows {
+		for _, phase := range phases {
+			for _, bulkOnly := range []bool{false, true} {
+				if !pick() {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s/phase=%s/bulkOnly=%t", window, phase, bulkOnly), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						time.Sleep(phase)
+						test(t, clerktest.NewServer(clerktest.WithRateLimits(window), clerktest.WithLatency(weather(uint64(phase)))), window, bulkOnly)
+					})
+				})
+			}
+		}
+	}
+}
+
+func isSlidingCounter(window clerktest.Window) bool {
+	return strings.HasPrefix(window.String(), clerktest.SlidingCounter.String())
+}
+
+// assertEachOnce asks the server's own ledger whether so many people were invited,
+// and none of them twice.
+func assertEachOnce(t *testing.T, server *clerktest.Server, people int) {
+	t.Helper()
+	assert.Equal(t, people, invitedBy(server))
+	assertNoneTwice(t, server, server.OrganizationID())
+}
+
+func blocked(address string) bool { return strings.HasSuffix(address, "@blocked.example") }
+
+var namings = []clerktest.Naming{clerktest.NameNobody, clerktest.NameInMeta, clerktest.NameInText}
+
+func nameOf(naming clerktest.Naming) string {
+	return map[clerktest.Naming]string{clerktest.NameNobody: "nobody", clerktest.NameInMeta: "meta", clerktest.NameInText: "text"}[naming]
+}
+
+func refusedBulkCalls(server *clerktest.Server) (refused int) {
+	for _, call := range server.Calls() {
+		if call.Operation == clerktest.OpBulk && call.Status >= 400 {
+			refused++
+		}
+	}
+	return refused
 }

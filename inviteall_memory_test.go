@@ -13,10 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// agreeable is a server that invites everybody and remembers nobody.
-type agreeable struct{}
-
-func (agreeable) RoundTrip(req *http.Request) (*http.Response, error) {
+// agree answers as a server that invites everybody and remembers nobody.
+func agree(req *http.Request) (*http.Response, error) {
 	if req.Method == http.MethodGet {
 		return canned(req, 200, `{"data":[],"total_count":0}`), nil
 	}
@@ -45,8 +43,7 @@ func (agreeable) RoundTrip(req *http.Request) (*http.Response, error) {
 // peakOfInviteAll invites so many people and returns the most memory in use.
 func peakOfInviteAll(t testing.TB, people int) (peak uint64) {
 	t.Helper()
-	client, err := NewClient(newKeyOf(t), WithHTTPClient(&http.Client{Transport: agreeable{}}), WithRateLimiter(Unlimited()))
-	require.NoError(t, err)
+	client := newTestClient(t, transportFunc(agree), WithRateLimiter(Unlimited()))
 	runtime.GC()
 	input := func(yield func(CreateInvitationParams) bool) {
 		for i := range people {
@@ -67,8 +64,6 @@ func peakOfInviteAll(t testing.TB, people int) (peak uint64) {
 	require.Equal(t, people, done)
 	return peak
 }
-
-func newKeyOf(t testing.TB) string { return "sk_test_" + strings.ReplaceAll(t.Name(), "/", "_") }
 
 // TestInviteAllMemory is the run of a million in small.
 func TestInviteAllMemory(t *testing.T) {

@@ -42,7 +42,7 @@ func breakFor(server *clerktest.Server, fault clerktest.Fault, outage time.Durat
 func TestInviteAllOutage(t *testing.T) {
 	for name, fault := range outages {
 		for _, bulkOnly := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/%t", name, bulkOnly), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/bulkOnly=%t", name, bulkOnly), func(t *testing.T) {
 				bubble(t, func(t *testing.T, server *clerktest.Server) {
 					breakFor(server, fault, 50*time.Minute)
 					people := crowd(3000/stride(2), nil)
@@ -80,7 +80,7 @@ func TestInviteAllOutage(t *testing.T) {
 func TestInviteAllLongOutage(t *testing.T) {
 	for name, fault := range outages {
 		for _, patience := range []time.Duration{0, 10 * time.Minute, 3 * time.Hour} {
-			t.Run(fmt.Sprintf("%s/%s", name, patience), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/maxOutage=%s", name, patience), func(t *testing.T) {
 				bubble(t, func(t *testing.T, server *clerktest.Server) {
 					breakFor(server, fault, 100*time.Hour)
 					start := time.Now()
@@ -112,7 +112,7 @@ func TestInviteAllLongOutage(t *testing.T) {
 // TestInviteAllDownFromTheStart never gets as far as a first look.
 func TestInviteAllDownFromTheStart(t *testing.T) {
 	for _, kind := range []clerktest.FaultKind{clerktest.FaultRefuse, clerktest.FaultHTML, clerktest.FaultTruncate} {
-		t.Run(kind.String(), func(t *testing.T) {
+		t.Run("fault="+kind.String(), func(t *testing.T) {
 			bubble(t, func(t *testing.T, server *clerktest.Server) {
 				up := time.Now().Add(50 * time.Minute)
 				server.Inject(clerktest.Fault{Kind: kind, While: func(now time.Time) bool { return now.Before(up) }})
@@ -166,7 +166,7 @@ func TestInviteAllBrokenLimiter(t *testing.T) {
 	for _, wrap := range []bool{false, true} {
 		for _, after := range []time.Duration{0, 10 * time.Second} {
 			for _, lasts := range []time.Duration{30 * time.Minute, 100 * time.Hour} {
-				t.Run(fmt.Sprint(wrap, after, lasts), func(t *testing.T) {
+				t.Run(fmt.Sprintf("wrap=%t/after=%s/lasts=%s", wrap, after, lasts), func(t *testing.T) {
 					bubble(t, func(t *testing.T, server *clerktest.Server) {
 						limiter := &brokenLimiter{NewTokenBucket(), time.Now().Add(lasts), wrap}
 						if after > 0 { // it works for the first look

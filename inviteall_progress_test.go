@@ -15,7 +15,7 @@ import (
 func TestInviteAllProgress(t *testing.T) {
 	for _, n := range []int{0, 5, 700, 760, 3000, 5100} {
 		for _, bulkOnly := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%d/%t", n, bulkOnly), func(t *testing.T) {
+			t.Run(fmt.Sprintf("people=%d/bulkOnly=%t", n, bulkOnly), func(t *testing.T) {
 				bubble(t, func(t *testing.T, server *clerktest.Server) {
 					people := crowd(n, nil)
 					for i := range people {

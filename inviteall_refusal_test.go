@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,30 +15,19 @@ import (
 	"github.com/clerkorg/clerkorg-go/clerktest"
 )
 
-var namings = []clerktest.Naming{clerktest.NameNobody, clerktest.NameInMeta, clerktest.NameInText}
-
 // forEachRefusal runs a test for every way in which the server may refuse.
 func forEachRefusal(t *testing.T, test func(t *testing.T, server *clerktest.Server, bulkOnly bool), opts ...clerktest.Option) {
 	t.Helper()
 	for _, naming := range namings {
 		for _, partial := range []bool{false, true} {
 			for _, bulkOnly := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%d/partial=%t/bulkOnly=%t", naming, partial, bulkOnly), func(t *testing.T) {
+				t.Run(fmt.Sprintf("names=%s/partial=%t/bulkOnly=%t", nameOf(naming), partial, bulkOnly), func(t *testing.T) {
 					bubble(t, func(t *testing.T, server *clerktest.Server) { test(t, server, bulkOnly) },
 						append([]clerktest.Option{clerktest.WithNamedRefusals(naming), clerktest.WithPartialBulk(partial)}, opts...)...)
 				})
 			}
 		}
 	}
-}
-
-func refusedBulkCalls(server *clerktest.Server) (refused int) {
-	for _, call := range server.Calls() {
-		if call.Operation == clerktest.OpBulk && call.Status >= 400 {
-			refused++
-		}
-	}
-	return refused
 }
 
 // TestInviteAllRefusals has rows that the server refuses for every reason there
@@ -127,7 +115,7 @@ func TestInviteAllRefusedButAllThere(t *testing.T) {
 // alone would need hours for them.
 func TestInviteAllManyRefusedBatches(t *testing.T) {
 	for _, partial := range []bool{false, true} {
-		t.Run(strconv.FormatBool(partial), func(t *testing.T) {
+		t.Run(fmt.Sprintf("partial=%t", partial), func(t *testing.T) {
 			bubble(t, func(t *testing.T, server *clerktest.Server) {
 				people := crowd(800, func(i int) bool { return i%10 == 4 })
 				results := gather(t, inviteAll(t, inMemory(t, server), server, people, nil), len(people))
@@ -145,7 +133,7 @@ func TestInviteAllManyRefusedBatches(t *testing.T) {
 // fits, in an organization of which somebody leaves a moment later.
 func TestInviteAllHalvesWithoutRoom(t *testing.T) {
 	for call := 1; call <= 12; call++ {
-		t.Run(fmt.Sprint(call), func(t *testing.T) {
+		t.Run(fmt.Sprintf("call=%d", call), func(t *testing.T) {
 			bubble(t, func(t *testing.T, server *clerktest.Server) {
 				server.Inject(clerktest.Fault{
 					Operation: clerktest.OpBulk, Calls: []int{call},
@@ -214,7 +202,7 @@ func TestInviteAllEnds(t *testing.T) {
 		{410, "gone", nil},
 	} {
 		for _, op := range []clerktest.Operation{clerktest.OpBulk, clerktest.OpCreate, clerktest.OpList, clerktest.OpMemberships} {
-			t.Run(fmt.Sprintf("%d/%s/%s", tt.status, tt.code, op), func(t *testing.T) {
+			t.Run(fmt.Sprintf("status=%d/code=%s/%s", tt.status, tt.code, op), func(t *testing.T) {
 				bubble(t, func(t *testing.T, server *clerktest.Server) {
 					server.Inject(clerktest.Fault{Operation: op, Kind: clerktest.FaultStatus, Status: tt.status, Code: string(tt.code)})
 					results, err := until(t, inviteAll(t, inMemory(t, server), server, crowd(300, nil), nil))
@@ -245,7 +233,7 @@ func TestInviteAllUnknownOrganization(t *testing.T) {
 // that row's own affair.
 func TestInviteAllInviters(t *testing.T) {
 	for _, code := range []ErrorCode{CodeNotAMember, CodeMissingPermission, CodeAuthorizationInvalid} {
-		t.Run(string(code), func(t *testing.T) {
+		t.Run(fmt.Sprintf("code=%s", code), func(t *testing.T) {
 			bubble(t, func(t *testing.T, server *clerktest.Server) {
 				people := crowd(20, nil)
 				for i := range people {

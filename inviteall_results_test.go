@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -80,7 +79,7 @@ func TestInviteAllInvalidRows(t *testing.T) {
 func TestInviteAllBatches(t *testing.T) {
 	for _, bulkOnly := range []bool{false, true} {
 		for _, n := range []int{1, 9, 10, 11, 99, 100, 101, 457} {
-			t.Run(fmt.Sprintf("%d/%t", n, bulkOnly), func(t *testing.T) {
+			t.Run(fmt.Sprintf("people=%d/bulkOnly=%t", n, bulkOnly), func(t *testing.T) {
 				bubble(t, func(t *testing.T, server *clerktest.Server) {
 					org := server.OrganizationID()
 					people := crowd(n, nil)
@@ -176,7 +175,7 @@ func TestInviteAllForgottenInvitations(t *testing.T) {
 // do not show.
 func TestInviteAllHiddenMembers(t *testing.T) {
 	for _, hidden := range [][]int{{0}, {99}, {3, 4, 50}, {17, 18, 19, 77, 98, 99, 100, 101, 119}} {
-		t.Run(fmt.Sprint(hidden), func(t *testing.T) {
+		t.Run(fmt.Sprintf("hidden=%v", hidden), func(t *testing.T) {
 			bubble(t, func(t *testing.T, server *clerktest.Server) {
 				people := crowd(120, nil)
 				for _, i := range hidden {
@@ -212,7 +211,7 @@ func TestInviteAllHiddenMembers(t *testing.T) {
 // TestInviteAllSince counts what became of invitations in the meantime.
 func TestInviteAllSince(t *testing.T) {
 	for _, with := range []bool{false, true} {
-		t.Run(strconv.FormatBool(with), func(t *testing.T) {
+		t.Run(fmt.Sprintf("since=%t", with), func(t *testing.T) {
 			bubble(t, func(t *testing.T, server *clerktest.Server) {
 				org, client := server.OrganizationID(), inMemory(t, server)
 				var people []CreateInvitationParams

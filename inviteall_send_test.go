@@ -28,7 +28,7 @@ func TestInviteAllHourly(t *testing.T) {
 		{InviteAllOptions{Concurrency: 1}, 750},
 		{InviteAllOptions{Concurrency: 50}, 750},
 	} {
-		t.Run(fmt.Sprintf("%+v", tt.opts), func(t *testing.T) {
+		t.Run(fmt.Sprintf("bulkOnly=%t/reserveBulk=%d/reserveSingle=%d/concurrency=%d", tt.opts.BulkOnly, tt.opts.ReserveBulk, tt.opts.ReserveSingle, tt.opts.Concurrency), func(t *testing.T) {
 			bubble(t, func(t *testing.T, server *clerktest.Server) {
 				start := time.Now()
 				results := 0
@@ -87,7 +87,7 @@ func TestInviteAllReserves(t *testing.T) {
 
 func TestInviteAllConcurrency(t *testing.T) {
 	for _, concurrency := range []int{0, 1, 2, 7} {
-		t.Run(fmt.Sprint(concurrency), func(t *testing.T) {
+		t.Run(fmt.Sprintf("concurrency=%d", concurrency), func(t *testing.T) {
 			bubble(t, func(t *testing.T, server *clerktest.Server) {
 				var mu sync.Mutex
 				now, most := map[string]int{}, map[string]int{}

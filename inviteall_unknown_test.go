@@ -3,7 +3,6 @@ package clerkorg
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +37,7 @@ func TestInviteAllUnknownOutcomes(t *testing.T) {
 	for _, fault := range unknowns {
 		for _, op := range []clerktest.Operation{clerktest.OpBulk, clerktest.OpCreate} {
 			for _, partial := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s/%d/%s/partial=%t", fault.Kind, fault.Status, op, partial), func(t *testing.T) {
+				t.Run(fmt.Sprintf("fault=%s/status=%d/%s/partial=%t", fault.Kind, fault.Status, op, partial), func(t *testing.T) {
 					bubble(t, func(t *testing.T, server *clerktest.Server) {
 						broken := fault
 						broken.Operation, broken.Calls = op, []int{1, 2}
@@ -71,7 +70,7 @@ func TestInviteAllPoison(t *testing.T) {
 	for _, poisoned := range [][]int{{0}, {5}, {99}, {3, 55}} {
 		for _, bulkOnly := range []bool{false, true} {
 			for _, answer := range []string{"500", "404", "409", "reset"} {
-				t.Run(fmt.Sprintf("%v/%t/%s", poisoned, bulkOnly, answer), func(t *testing.T) {
+				t.Run(fmt.Sprintf("poisoned=%v/bulkOnly=%t/answer=%s", poisoned, bulkOnly, answer), func(t *testing.T) {
 					bubble(t, func(t *testing.T, server *clerktest.Server) {
 						people := crowd(100, nil)
 						client := through(t, server, func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
@@ -110,7 +109,7 @@ func TestInviteAllPoison(t *testing.T) {
 // TestInviteAllChangedParams has metadata that grows after it was read.
 func TestInviteAllChangedParams(t *testing.T) {
 	for _, bulkOnly := range []bool{false, true} {
-		t.Run(strconv.FormatBool(bulkOnly), func(t *testing.T) {
+		t.Run(fmt.Sprintf("bulkOnly=%t", bulkOnly), func(t *testing.T) {
 			bubble(t, func(t *testing.T, server *clerktest.Server) {
 				people := crowd(30, nil)
 				metadata := map[string]any{}

@@ -41,10 +41,10 @@ func TestGetOrganization(t *testing.T) {
 func TestGetOrganizationOnTheWire(t *testing.T) {
 	t.Parallel()
 	var asked *http.Request
-	client := newTestClient(t, trippers{trip: func(req *http.Request, _ http.RoundTripper) (*http.Response, error) {
+	client := newTestClient(t, transportFunc(func(req *http.Request) (*http.Response, error) {
 		asked = req
 		return canned(req, 200, `{"object":"organization","id":"org_1","members_count":3,"pending_invitations_count":2,"max_allowed_memberships":5,"created_at":1700000000000}`), nil
-	}})
+	}))
 	got, err := client.Organizations.Get(t.Context(), "a/b")
 	require.NoError(t, err)
 	assert.Equal(t, "GET", asked.Method)
@@ -52,9 +52,9 @@ func TestGetOrganizationOnTheWire(t *testing.T) {
 	assert.Equal(t, "include_members_count=true", asked.URL.RawQuery)
 	assert.Equal(t, []int{3, 2, 5}, []int{got.MembersCount, got.PendingInvitationsCount, got.MaxAllowedMemberships})
 
-	client = newTestClient(t, trippers{trip: func(req *http.Request, _ http.RoundTripper) (*http.Response, error) {
+	client = newTestClient(t, transportFunc(func(req *http.Request) (*http.Response, error) {
 		return canned(req, 200, `{"data":[]}`), nil
-	}})
+	}))
 	got, err = client.Organizations.Get(t.Context(), "org_1")
 	assert.ErrorContains(t, err, "no organization")
 	assert.Nil(t, got)

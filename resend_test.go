@@ -38,7 +38,7 @@ func withRedirect(req *http.Request, next http.RoundTripper) (*http.Response, er
 
 func TestResendInvitation(t *testing.T) {
 	for _, state := range []string{"pending", "revoked", "expired"} {
-		t.Run(state, func(t *testing.T) {
+		t.Run("state="+state, func(t *testing.T) {
 			bubble(t, func(t *testing.T, server *clerktest.Server) {
 				client := through(t, server, withRedirect)
 				orgs, org := client.Organizations, server.OrganizationID()
@@ -163,7 +163,7 @@ func TestResendInvitationOfAMember(t *testing.T) {
 // the look and the revocation.
 func TestResendInvitationRaces(t *testing.T) {
 	for _, state := range []string{"revoked", "accepted", "expired"} {
-		t.Run(state, func(t *testing.T) {
+		t.Run("state="+state, func(t *testing.T) {
 			bubble(t, func(t *testing.T, server *clerktest.Server) {
 				old := resendable(t, inMemory(t, server), server)
 				client := through(t, server, func(req *http.Request, next http.RoundTripper) (*http.Response, error) {

@@ -107,7 +107,7 @@ func TestValidateMetadataSaysWhy(t *testing.T) {
 				"public_metadata":  func(p *CreateInvitationParams) { p.PublicMetadata = test.metadata },
 				"private_metadata": func(p *CreateInvitationParams) { p.PrivateMetadata = test.metadata },
 			} {
-				params := someone()[0]
+				params := person("ada@example.com")
 				change(&params)
 				want := ""
 				if test.fault != "" {

@@ -209,7 +209,7 @@ func TestValidateFields(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			params := someone()[0]
+			params := person("ada@example.com")
 			test.change(&params)
 			var want []string
 			if test.want != "" {
@@ -290,7 +290,7 @@ func TestValidateIDs(t *testing.T) {
 				return boxed(s.CreateInvitationBulk(ctx, id, someone()))
 			},
 			"create": func(ctx context.Context, s *OrganizationsService) (any, error) {
-				return boxed(s.CreateInvitation(ctx, id, someone()[0]))
+				return boxed(s.CreateInvitation(ctx, id, person("ada@example.com")))
 			},
 			"list": func(ctx context.Context, s *OrganizationsService) (any, error) {
 				return boxed(s.ListInvitations(ctx, id, nil))

@@ -56,13 +56,13 @@ func TestValidateInvisibleCharacters(t *testing.T) {
 			"inviter_user_id": func(p *CreateInvitationParams, s string) { p.InviterUserID = "use" + s + "r_1" },
 			"redirect_url":    func(p *CreateInvitationParams, s string) { p.RedirectURL = "/ca" + s + "nary" },
 		} {
-			params := someone()[0]
+			params := person("ada@example.com")
 			change(&params, string(r))
 			assert.Equal(t, field+": must not hold "+name+", at byte offset 3", faultOf(t, params))
 		}
 	}
 	for _, text := range []string{"é", "ß", "ñ", "中", "ก", "한", "ا", "e\u0301", "😀", "𠀀", "‐", "·"} {
-		params := someone()[0]
+		params := person("ada@example.com")
 		params.EmailAddress = "a" + text + "b@example.com"
 		params.RedirectURL = "https://" + text + ".example/" + text
 		assert.Empty(t, faultOf(t, params), "%q", text)
@@ -96,7 +96,7 @@ func TestValidateAddressesSaysWhy(t *testing.T) {
 		"canary@example.com-":                               "must not have a hyphen at the beginning or end of a part of its domain",
 		"canary@" + strings.Repeat("example.", 31) + "comm": "must be at most 254 bytes long, is 259",
 	} {
-		params := someone()[0]
+		params := person("ada@example.com")
 		params.EmailAddress = address
 		assert.Equal(t, "email_address: "+fault, faultOf(t, params), "%q", address)
 	}
@@ -188,7 +188,7 @@ func TestValidateRedirectURLs(t *testing.T) {
 		"/\tcanary.example":                           "must not hold U+0009 (tab), at byte offset 1",
 		"/\n/canary.example":                          "must not hold U+000A (line feed), at byte offset 1",
 	} {
-		params := someone()[0]
+		params := person("ada@example.com")
 		params.RedirectURL = text
 		want := ""
 		if fault != "" {
@@ -204,7 +204,7 @@ func TestValidateLengths(t *testing.T) {
 	long, longest := strings.Repeat("a", 2049), strings.Repeat("a", 2048)
 	recorder := newRecorder(reply(418, ""))
 	ctx, orgs := t.Context(), newTestClient(t, recorder).Organizations
-	params := someone()[0]
+	params := person("ada@example.com")
 	calls := map[string]func(text string) error{
 		"organization_id": func(text string) error { return failureOf(orgs.Get(ctx, text)) },
 		"invitation_id":   func(text string) error { return failureOf(orgs.GetInvitation(ctx, "org_1", text)) },

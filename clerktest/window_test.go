@@ -90,7 +90,7 @@ func TestWindowWaitIsExact(t *testing.T) {
 	t.Parallel()
 	for _, w := range Windows() {
 		for _, limit := range []int{1, 3, 50} {
-			t.Run(fmt.Sprint(w, limit), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/limit=%d", w, limit), func(t *testing.T) {
 				t.Parallel()
 				fill := func() (algorithm, time.Time, time.Duration) {
 					a := w.newAlgorithm(limit, time.Hour)

@@ -250,7 +250,7 @@ func TestUnmarshalMixed(t *testing.T) {
 		}
 	}
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 5000 {
+	for n := range 5000 {
 		var some []string
 		for range 1 + r.IntN(6) {
 			some = append(some, members[r.IntN(len(members))])
@@ -259,7 +259,7 @@ func TestUnmarshalMixed(t *testing.T) {
 		if i := r.IntN(len(doc)); r.IntN(3) == 0 {
 			doc[i] = doc[r.IntN(len(doc))]
 		}
-		t.Run("", func(t *testing.T) {
+		t.Run(fmt.Sprintf("document=%d", n), func(t *testing.T) {
 			agree(t, doc, preset)
 			agree(t, append(append([]byte(`{"children":[`), doc...), `,{}]}`...), preset)
 			v := preset()

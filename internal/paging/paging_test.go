@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -272,17 +273,20 @@ func TestAhead(t *testing.T) {
 // one, and a fetch that outlived the range would be counted.
 func TestEarlyEnd(t *testing.T) {
 	t.Parallel()
-	for name, leave := range map[string]func(all func(func(string, error) bool)){
-		"break": func(all func(func(string, error) bool)) {
-			for range all {
+	for name, leave := range map[string]func(t *testing.T, all iter.Seq2[string, error]){
+		"break": func(t *testing.T, all iter.Seq2[string, error]) {
+			for _, err := range all {
+				require.NoError(t, err)
 				break
 			}
 		},
-		"panic": func(all func(func(string, error) bool)) {
-			defer func() { _ = recover() }()
-			for range all {
-				panic("enough")
-			}
+		"panic": func(t *testing.T, all iter.Seq2[string, error]) {
+			assert.Panics(t, func() {
+				for _, err := range all {
+					require.NoError(t, err)
+					panic("enough")
+				}
+			})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -302,7 +306,7 @@ func TestEarlyEnd(t *testing.T) {
 					}
 					return l.fetch(ctx, limit, offset)
 				}
-				leave(p.All(t.Context()))
+				leave(t, p.All(t.Context()))
 				assert.Zero(t, running, "a fetch outlived the range")
 				assert.Equal(t, 1, canceled)
 			})

@@ -2,8 +2,6 @@ package clerkorg
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -15,30 +13,6 @@ import (
 
 	"github.com/clerkorg/clerkorg-go/clerktest"
 )
-
-// weather is a network with 20 to 800 ms one way, and a spike of 5 s now and then.
-func weather(seed uint64) func() time.Duration {
-	var mu sync.Mutex
-	random := rand.New(rand.NewPCG(seed, 3))
-	return func() time.Duration {
-		mu.Lock()
-		defer mu.Unlock()
-		if random.IntN(200) == 0 {
-			return 5 * time.Second
-		}
-		return 20*time.Millisecond + time.Duration(random.Int64N(int64(780*time.Millisecond)))
-	}
-}
-
-// inMemory returns a client of server that uses no socket.
-func inMemory(t *testing.T, server *clerktest.Server, opts ...Option) *Client {
-	t.Helper()
-	client, err := NewClient(server.SecretKey(), append([]Option{
-		WithHTTPClient(&http.Client{Transport: server.Transport()}),
-	}, opts...)...)
-	require.NoError(t, err)
-	return client
-}
 
 // TestBulkQuota sends 1,000 bulk calls to every kind of server, from several
 // points of the clock hour, and counts refusals and hours.
@@ -61,8 +35,7 @@ func TestBulkQuota(t *testing.T) {
 					hours := time.Since(start).Hours()
 
 					mostRefused, mostHours := 0, 19.06
-					switch window {
-					case clerktest.SlidingCounter, clerktest.SlidingCounterFromFirst, clerktest.SlidingCounterCountingRefusals:
+					if isSlidingCounter(window) {
 						mostRefused, mostHours = 4, 20.5
 					}
 					t.Logf("%d refused, %.3f h", server.RateLimited(), hours)
