@@ -18,7 +18,7 @@ import (
 type pair struct {
 	t      *testing.T
 	random *rand.Rand
-	redis  *limiter
+	redis  *Limiter
 	quota  clerkorg.Quota
 	start  time.Time
 	set    func(time.Time)
@@ -122,13 +122,13 @@ func (p *pair) settle() {
 	default:
 		p.memory.Spend(p.now)
 	}
-	// Settling is reckoned from the call: nothing of real time is in it.
 	require.NoError(p.t, p.redis.Settle(p.t.Context(), token, outcome))
+	require.NoError(p.t, p.redis.flush(p.t.Context()))
 }
 
 func (p *pair) close() {
 	wait := p.amount(p.quota.Window) - p.quota.Window/10
-	p.memory.Guarded = true
+	p.memory.Guarded = p.quota.Window >= shortestGuarded
 	p.memory.Close(p.now + wait)
 	require.NoError(p.t, p.redis.CloseUntil(p.t.Context(), p.quota, p.redis.now().Add(wait)))
 }

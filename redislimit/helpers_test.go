@@ -31,15 +31,15 @@ func newRedisClient(t testing.TB, addr string) *redis.Client {
 	return client
 }
 
-func newTestLimiter(t testing.TB, client redis.UniversalClient, opts ...Option) *limiter {
+func newTestLimiter(t testing.TB, client redis.UniversalClient, opts ...Option) *Limiter {
 	t.Helper()
-	l, err := newLimiter(client, append([]Option{WithSecretKey(testKey), WithTimeout(10 * time.Second)}, opts...)...)
+	l, err := New(client, append([]Option{WithSecretKey(testKey), WithTimeout(10 * time.Second)}, opts...)...)
 	require.NoError(t, err)
 	l.jitter = time.Millisecond
 	return l
 }
 
-func mustAcquire(t testing.TB, l *limiter, q clerkorg.Quota) clerkorg.Reservation {
+func mustAcquire(t testing.TB, l *Limiter, q clerkorg.Quota) clerkorg.Reservation {
 	t.Helper()
 	token, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: q})
 	require.NoError(t, err)
@@ -55,7 +55,7 @@ func refusal(t testing.TB, err error) *clerkorg.RateLimitError {
 	return refused
 }
 
-func available(t testing.TB, l *limiter, q clerkorg.Quota) int {
+func available(t testing.TB, l *Limiter, q clerkorg.Quota) int {
 	t.Helper()
 	state, err := l.State(t.Context(), q)
 	require.NoError(t, err)

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,25 +19,12 @@ import (
 	"github.com/clerkorg/clerkorg-go/internal/ledger"
 )
 
-// New returns a limiter that keeps its quotas in Redis. It needs [WithSecretKey]
-// or [WithNamespace]. All options are checked; the error tells everything that is
-// wrong, and never repeats the key. Redis is not asked for anything yet.
-//
-// The limiter is a [clerkorg.Seeder] too. The client stays the caller's to close.
-func New(client redis.UniversalClient, opts ...Option) (clerkorg.RateLimiter, error) {
-	l, err := newLimiter(client, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return l, nil
-}
+// ErrClosed is returned by [Limiter.Acquire] after [Limiter.Close].
+var ErrClosed = errors.New("redislimit: the limiter is closed")
 
-var (
-	_ clerkorg.RateLimiter = (*limiter)(nil)
-	_ clerkorg.Seeder      = (*limiter)(nil)
-)
-
-type limiter struct {
+// Limiter is a [clerkorg.RateLimiter] and a [clerkorg.Seeder] that keeps its quotas
+// in Redis. It is safe for concurrent use.
+type Limiter struct {
 	options
 	redis  redis.UniversalClient
 	heeds  bool // whether redis ends round trips when their context does
@@ -53,18 +39,33 @@ type limiter struct {
 	name   string // begins the names of all tokens that this limiter takes
 	tokens atomic.Uint64
 
-	mu    sync.Mutex
-	lines map[string]*line
+	mu        sync.Mutex
+	lines     map[string]*line
+	closed    bool
+	timer     *time.Timer   // of the next flush, once there has been one
+	flushing  bool          // whether it is set
+	flushWait time.Duration // what it waits after failures
 }
 
-func newLimiter(client redis.UniversalClient, opts ...Option) (*limiter, error) {
+var (
+	_ clerkorg.RateLimiter = (*Limiter)(nil)
+	_ clerkorg.Seeder      = (*Limiter)(nil)
+)
+
+// New returns a limiter that keeps its quotas in Redis. It needs [WithSecretKey]
+// or [WithNamespace]. All options are checked; the error tells everything that is
+// wrong, and never repeats the key. Redis is not asked for anything yet.
+//
+// Close the limiter when no call is under way any more, and then the client, which
+// stays the caller's.
+func New(client redis.UniversalClient, opts ...Option) (*Limiter, error) {
 	o, err := newOptions(client, opts)
 	if err != nil {
 		return nil, err
 	}
 	var name [8]byte
 	_, _ = crand.Read(name[:]) // never fails
-	return &limiter{
+	return &Limiter{
 		options: o,
 		redis:   client,
 		heeds:   heedsContexts(client),
@@ -85,19 +86,20 @@ func check(q clerkorg.Quota) error {
 	return nil
 }
 
-// line returns those of this process who wait for a quota.
-func (l *limiter) line(q clerkorg.Quota) *line {
+// line returns the line of a quota.
+func (l *Limiter) line(q clerkorg.Quota) *line {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	found := l.lines[q.Name]
 	if found == nil {
-		found = &line{}
+		found = &line{journal: newJournal(func() time.Time { return l.now() })}
 		l.lines[q.Name] = found
 	}
+	found.name(q)
 	return found
 }
 
-func (l *limiter) newID() string {
+func (l *Limiter) newID() string {
 	return l.name + strconv.FormatUint(l.tokens.Add(1), 36)
 }
 
@@ -105,13 +107,17 @@ func (l *limiter) newID() string {
 // req.MaxWait, or before the deadline of ctx, is refused at once with a
 // [*clerkorg.RateLimitError]; in the second case it is also a
 // [context.DeadlineExceeded]. Where Redis cannot be asked, and the quota is not one
-// that goes on in memory, it is a [clerkorg.ErrLimiterUnavailable].
-func (l *limiter) Acquire(ctx context.Context, req clerkorg.ReservationRequest) (clerkorg.Reservation, error) {
+// that goes on in memory, the error matches [clerkorg.ErrLimiterUnavailable] and
+// tells the cause. After Close it is [ErrClosed].
+func (l *Limiter) Acquire(ctx context.Context, req clerkorg.ReservationRequest) (clerkorg.Reservation, error) {
 	if err := ctx.Err(); err != nil {
 		return clerkorg.Reservation{}, err
 	}
 	if err := check(req.Quota); err != nil {
 		return clerkorg.Reservation{}, err
+	}
+	if l.isClosed() {
+		return clerkorg.Reservation{}, ErrClosed
 	}
 	w := l.line(req.Quota).newWaiter(ctx, req)
 	ahead := w.line.ahead(w)
@@ -125,13 +131,16 @@ func (l *limiter) Acquire(ctx context.Context, req clerkorg.ReservationRequest) 
 	return l.wait(ctx, w, wait)
 }
 
-// ask asks Redis for a token that leaves some to those who are ahead. Where none is
+// ask asks Redis for a token that leaves some to the waiters ahead. Where none is
 // free, but one can be in time, it returns how long to wait.
-func (l *limiter) ask(ctx context.Context, w *waiter, ahead int) (clerkorg.Reservation, time.Duration, error) {
+func (l *Limiter) ask(ctx context.Context, w *waiter, ahead int) (clerkorg.Reservation, time.Duration, error) {
 	id := l.newID()
 	wait, left, err := l.take(ctx, w, id, ahead)
 	switch {
 	case err != nil:
+		if _, failed := errors.AsType[*failure](err); !failed {
+			return clerkorg.Reservation{}, 0, err // the context ended
+		}
 		token, err := l.withoutRedis(ctx, w, err)
 		return token, 0, err
 	case wait > w.patience():
@@ -147,14 +156,18 @@ func (l *limiter) ask(ctx context.Context, w *waiter, ahead int) (clerkorg.Reser
 		return clerkorg.Reservation{}, 0, err
 	}
 	if ahead > 0 {
-		w.line.wake() // there is enough for all: those ahead were told otherwise
+		w.line.wake() // there is enough for all: the waiters ahead were told otherwise
 	}
 	return token, 0, nil
 }
 
+// lookAgain is how long a waiter trusts what Redis told it. Waiters of other processes
+// and a Redis that has lost its memory are noticed then.
+const lookAgain = 30 * time.Second
+
 // wait stands in the line until it is served, or cannot be in time. Only the first
 // in the line asks Redis: after wait, or at once where that is zero.
-func (l *limiter) wait(ctx context.Context, w *waiter, wait time.Duration) (clerkorg.Reservation, error) {
+func (l *Limiter) wait(ctx context.Context, w *waiter, wait time.Duration) (clerkorg.Reservation, error) {
 	w.line.join(w)
 	defer w.line.leave(w)
 	timer := time.NewTimer(never)
@@ -172,7 +185,7 @@ func (l *limiter) wait(ctx context.Context, w *waiter, wait time.Duration) (cler
 			continue
 		}
 		if ahead == 0 {
-			patience = min(patience, wait+rand.N(l.jitter)) //nolint:gosec // It has to differ, not to be secret.
+			patience = min(patience, lookAgain, wait+rand.N(l.jitter)) //nolint:gosec // It has to differ, not to be secret.
 		}
 		timer.Reset(patience)
 		select {
@@ -185,10 +198,11 @@ func (l *limiter) wait(ctx context.Context, w *waiter, wait time.Duration) (cler
 	}
 }
 
-// Settle implements [clerkorg.RateLimiter]. Where Redis cannot be told, it returns
-// why, and Redis is told before the next token is taken.
-func (l *limiter) Settle(ctx context.Context, token clerkorg.Reservation, outcome clerkorg.RequestOutcome) error {
-	at := time.Now()
+// Settle implements [clerkorg.RateLimiter]. It does not wait for Redis: the next script
+// of the quota carries the outcome, or one of its own after 200 ms. Redis holds the
+// token of an outcome that never reaches it, as of a process that dies, as if the
+// request had not been answered.
+func (l *Limiter) Settle(ctx context.Context, token clerkorg.Reservation, outcome clerkorg.RequestOutcome) error {
 	switch {
 	case outcome < clerkorg.RequestNotSent || outcome > clerkorg.RequestUnanswered:
 		return fmt.Errorf("redislimit: outcome %d is unknown", outcome)
@@ -196,19 +210,17 @@ func (l *limiter) Settle(ctx context.Context, token clerkorg.Reservation, outcom
 		return fmt.Errorf("redislimit: a token of %s that no limiter in Redis gave", token.Quota.Name)
 	}
 	line := l.line(token.Quota)
-	news := debt{token: token.ID, outcome: outcome, at: at}
-	// It may have no place in memory, where the limit there is lower.
+	// The bucket in memory may have no place for it, where the limit there is lower.
 	err := l.local.Settle(ctx, token, outcome)
-	if isLocal(token) {
-		if err == nil && outcome != clerkorg.RequestNotSent {
-			line.owe(news, l.memory(token.Quota))
-		}
+	if isLocal(token) && (err != nil || outcome == clerkorg.RequestNotSent) {
+		line.forget(token.ID)
 		return err
 	}
-	if _, err := l.run(ctx, scripts.settle, token.Quota, 0, l.tell(at, nil, news)...); err != nil {
-		line.owe(news, l.memory(token.Quota))
-		return err
+	line.settle(token.ID, outcome, l.memory(token.Quota))
+	if l.isClosed() {
+		return l.flush(ctx)
 	}
+	l.flushSoon(flushAfter)
 	if outcome == clerkorg.RequestNotSent {
 		line.wake()
 	}
@@ -217,31 +229,34 @@ func (l *limiter) Settle(ctx context.Context, token clerkorg.Reservation, outcom
 
 // CloseUntil implements [clerkorg.RateLimiter]. It closes the quota for every
 // process, turns on the guard against servers that weigh their previous window,
-// and refuses at once those of this process whose wait has become hopeless.
-func (l *limiter) CloseUntil(ctx context.Context, quota clerkorg.Quota, until time.Time) error {
+// and refuses at once the waiters of this process that cannot be served in time any
+// more. Where Redis cannot be told, it returns why, and Redis is told later.
+func (l *Limiter) CloseUntil(ctx context.Context, quota clerkorg.Quota, until time.Time) error {
 	if err := check(quota); err != nil {
 		return err
 	}
 	wait := until.Sub(l.now())
-	opens := time.Now().Add(wait)
 	if share, ok := l.share(quota); ok {
-		_ = l.local.CloseUntil(ctx, share, opens) // never fails
+		_ = l.local.CloseUntil(ctx, share, time.Now().Add(wait)) // never fails
 	}
 	line := l.line(quota)
-	_, err := l.run(ctx, scripts.close, quota, 0, micros(wait))
+	_, err := l.run(ctx, l.timeout, scripts.close, quota, 0, "", micros(wait))
+	line.close(until, err == nil)
 	if err != nil {
-		line.oweClose(opens)
+		l.flushSoon(flushAfter)
 	}
 	line.wake()
 	return err
 }
 
-// State implements [clerkorg.RateLimiter].
-func (l *limiter) State(ctx context.Context, quota clerkorg.Quota) (clerkorg.QuotaState, error) {
+// State implements [clerkorg.RateLimiter]. It writes nothing to Redis. While Redis
+// fails it tells of the quota in the memory of this process, if there is one, or why
+// Redis cannot be asked.
+func (l *Limiter) State(ctx context.Context, quota clerkorg.Quota) (clerkorg.QuotaState, error) {
 	if err := check(quota); err != nil {
 		return clerkorg.QuotaState{}, err
 	}
-	reply, err := l.run(ctx, scripts.state, quota, 3, l.line(quota).length())
+	reply, err := l.look(ctx, quota)
 	if err != nil {
 		if share, ok := l.share(quota); ok {
 			state, err := l.local.State(ctx, share)
@@ -261,11 +276,27 @@ func (l *limiter) State(ctx context.Context, quota clerkorg.Quota) (clerkorg.Quo
 	return state, nil
 }
 
+// look runs the script that tells the state of a quota. A Redis that has lost its
+// memory is told everything again first.
+func (l *Limiter) look(ctx context.Context, quota clerkorg.Quota) ([]int64, error) {
+	line := l.line(quota)
+	witness, losses := line.expected(quota.Window + l.slack)
+	reply, err := l.run(ctx, l.timeout, scripts.state, quota, 3, witness, line.length(), line.returned())
+	if err != nil || reply[0] >= 0 {
+		return reply, err
+	}
+	line.lose(losses)
+	if err := l.catchUp(ctx, line, l.timeout); err != nil {
+		return nil, err
+	}
+	return l.run(ctx, l.timeout, scripts.state, quota, 3, "", line.length(), line.returned())
+}
+
 // Seed implements [clerkorg.Seeder]. The times are the server's, as in the
 // invitations that it lists. Each holds a token until a window + 5 s later. Left
 // out are times after the first token of the quota that Redis remembers (it has
-// seen those requests itself), and times that anybody told it of before.
-func (l *limiter) Seed(ctx context.Context, quota clerkorg.Quota, times ...time.Time) error {
+// seen those requests itself), and times that any process told it of before.
+func (l *Limiter) Seed(ctx context.Context, quota clerkorg.Quota, times ...time.Time) error {
 	if err := check(quota); err != nil {
 		return err
 	}
@@ -277,59 +308,31 @@ func (l *limiter) Seed(ctx context.Context, quota clerkorg.Quota, times ...time.
 		moments[i] = t.UnixMicro()
 	}
 	slices.Sort(moments)
-	args := make([]any, len(moments))
-	for i, moment := range moments {
-		args[i] = moment
+	seeds := make([]seed, len(moments))
+	for i, at := range moments {
+		seeds[i] = seed{at, 1}
+		if i > 0 && moments[i-1] == at {
+			seeds[i].nth = seeds[i-1].nth + 1
+		}
 	}
-	_, err := l.run(ctx, scripts.seed, quota, 0, args...)
-	return err
+	return l.tellSeeds(ctx, l.line(quota), quota, seeds)
 }
 
-// localMark begins the names of tokens that were taken while Redis failed.
-const localMark = "local:"
-
-func isLocal(token clerkorg.Reservation) bool { return strings.HasPrefix(token.ID, localMark) }
-
-// share is what this process may use of a quota while Redis fails.
-func (l *limiter) share(q clerkorg.Quota) (clerkorg.Quota, bool) {
-	if l.replicas > 0 {
-		q.Limit = max(1, q.Limit/l.replicas)
-		return q, true
+// Close tells Redis the outcomes that it has not been told, and returns why where that
+// fails. It leaves the Redis client open. Tokens can still be settled, which is slower
+// from then on.
+func (l *Limiter) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	if l.timer != nil {
+		l.timer.Stop()
 	}
-	return q, q.Window < time.Minute
+	l.mu.Unlock()
+	return l.flush(context.Background())
 }
 
-// mirror makes a token of Redis one of the local bucket too, if there is room, so
-// that the bucket knows what this process has used when Redis fails.
-func (l *limiter) mirror(q clerkorg.Quota, id string) clerkorg.Reservation {
-	var token clerkorg.Reservation
-	if share, ok := l.share(q); ok {
-		token, _ = l.local.Acquire(context.Background(), clerkorg.ReservationRequest{Quota: share})
-	}
-	token.Quota, token.ID = q, id
-	return token
-}
-
-// withoutRedis takes a token in memory, where the quota allows it.
-func (l *limiter) withoutRedis(ctx context.Context, w *waiter, failure error) (clerkorg.Reservation, error) {
-	w.line.leave(w) // from here on it waits for its process alone
-	share, ok := l.share(w.quota)
-	if !ok {
-		return clerkorg.Reservation{}, fmt.Errorf("%w: %w", clerkorg.ErrLimiterUnavailable, failure)
-	}
-	token, err := l.local.Acquire(ctx, clerkorg.ReservationRequest{
-		Quota:   share,
-		MaxWait: max(0, w.maxWait-time.Since(w.since)),
-		Reserve: w.reserve * share.Limit / w.quota.Limit,
-	})
-	if refused, ok := errors.AsType[*clerkorg.RateLimitError](err); ok {
-		own := *refused
-		own.Quota = w.quota
-		return clerkorg.Reservation{}, &own
-	}
-	if err != nil {
-		return clerkorg.Reservation{}, err
-	}
-	token.Quota, token.ID = w.quota, localMark+l.newID()
-	return token, nil
+func (l *Limiter) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
 }

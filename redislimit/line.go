@@ -10,16 +10,14 @@ import (
 	"github.com/clerkorg/clerkorg-go"
 )
 
-// line is one quota within this process: who waits for it, and what Redis has not
-// been told yet.
+// line is one quota within this process: its waiters, and its journal.
 type line struct {
+	*journal
+
 	mu      sync.Mutex
+	quota   clerkorg.Quota // as the last caller named it
 	came    uint64
 	waiters []*waiter // by reserve, then by arrival
-
-	owed   []debt
-	debts  uint64    // how many there have ever been
-	closed time.Time // when the quota opens, if that is owed too
 }
 
 // waiter is a call of Acquire.
@@ -31,10 +29,10 @@ type waiter struct {
 
 	since   time.Time
 	maxWait time.Duration
-	until   time.Duration // when it gives up, after since
+	until   time.Duration // when it gives up, counted from since
 	cause   error         // what makes it give up then: nil, or context.DeadlineExceeded
 
-	woken chan struct{} // has something in it where the waiter is to ask again
+	woken chan struct{} // holds a value when the waiter is to ask again
 }
 
 func (n *line) newWaiter(ctx context.Context, req clerkorg.ReservationRequest) *waiter {
@@ -66,7 +64,7 @@ func (w *waiter) refuse(wait time.Duration) error {
 	return &clerkorg.RateLimitError{Quota: w.quota, RetryAfter: wait, Err: w.cause}
 }
 
-// place is how many wait ahead of w. The lock is held.
+// place is how many waiters are ahead of w. The lock is held.
 func (n *line) place(w *waiter) int {
 	place, _ := slices.BinarySearchFunc(n.waiters, w, func(other, w *waiter) int {
 		if other.reserve < w.reserve || other.reserve == w.reserve && other.came < w.came {
@@ -77,7 +75,7 @@ func (n *line) place(w *waiter) int {
 	return place
 }
 
-// ahead is how many tokens w has to leave to those who wait ahead of it.
+// ahead is how many tokens w has to leave to the waiters ahead of it.
 func (n *line) ahead(w *waiter) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -90,7 +88,7 @@ func (n *line) join(w *waiter) {
 	n.waiters = slices.Insert(n.waiters, n.place(w), w)
 }
 
-// leave takes w out of the line, if it is in it. The next one asks for itself.
+// leave takes w out of the line, if it is in it. The next waiter asks for itself.
 func (n *line) leave(w *waiter) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -104,13 +102,27 @@ func (n *line) leave(w *waiter) {
 	}
 }
 
+// name notes how a caller names the quota.
+func (n *line) name(q clerkorg.Quota) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.quota = q
+}
+
+// named returns the quota as the last caller named it.
+func (n *line) named() clerkorg.Quota {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.quota
+}
+
 func (n *line) length() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return len(n.waiters)
 }
 
-// wake makes the first of those who wait ask again: its wait may have changed.
+// wake makes the first waiter ask again: its wait may have changed.
 func (n *line) wake() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -65,7 +65,7 @@ func TestOwnersDiffer(t *testing.T) {
 	_, client := newMini(t)
 	seen := map[string]bool{}
 	for _, opt := range []Option{WithSecretKey("sk_test_a"), WithSecretKey("sk_live_a"), WithNamespace("sk_test_a"), WithNamespace("b")} {
-		l, err := newLimiter(client, opt)
+		l, err := New(client, opt)
 		require.NoError(t, err)
 		assert.Len(t, l.owner, 32)
 		seen[l.owner] = true

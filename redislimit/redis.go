@@ -5,8 +5,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"net"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -29,7 +27,7 @@ var (
 	stateLua string
 )
 
-// scripts are the steps, each of which Redis does at one stroke.
+// scripts are the steps, each of which Redis runs as one.
 var scripts = struct{ take, settle, close, seed, state *redis.Script }{
 	take:   redis.NewScript(ledgerLua + takeLua),
 	settle: redis.NewScript(ledgerLua + settleLua),
@@ -53,7 +51,7 @@ func heedsContexts(client redis.UniversalClient) bool {
 }
 
 // roundTrip runs a script, and does not wait for its reply longer than ctx.
-func (l *limiter) roundTrip(ctx context.Context, script *redis.Script, keys []string, args []any) ([]int64, error) {
+func (l *Limiter) roundTrip(ctx context.Context, script *redis.Script, keys []string, args []any) ([]int64, error) {
 	if l.heeds {
 		return script.Run(ctx, l.redis, keys, args...).Int64Slice()
 	}
@@ -68,71 +66,107 @@ func (l *limiter) roundTrip(ctx context.Context, script *redis.Script, keys []st
 	}
 }
 
-// keys are those of a quota. The braces put them into one slot of a cluster.
-func (l *limiter) keys(q clerkorg.Quota) []string {
-	state := l.prefix + "{" + l.owner + ":" + strings.ReplaceAll(q.Name, "}", "%7D") + "}"
-	return []string{state, state + ":log", state + ":flight"}
+// keys are those of a quota. The braces put all quotas of an owner into one slot of a
+// cluster.
+func (l *Limiter) keys(q clerkorg.Quota) []string {
+	owner := l.prefix + "{" + l.owner + "}:"
+	return []string{owner + "state:" + q.Name, owner + "log:" + q.Name, owner + "flight:" + q.Name}
 }
 
-// run runs a script whose reply has so many numbers, unless Redis is left alone.
-func (l *limiter) run(ctx context.Context, script *redis.Script, q clerkorg.Quota, numbers int, args ...any) ([]int64, error) {
-	if err := l.health.ask(); err != nil {
+// run runs a script whose reply has so many numbers, unless Redis is left alone. The
+// first of args is the witness, or empty. Once the script is sent, the end of ctx does
+// not break it off, since whether it ran would not be known.
+func (l *Limiter) run(ctx context.Context, patience time.Duration, script *redis.Script, q clerkorg.Quota, numbers int, args ...any) ([]int64, error) {
+	if err := l.health.ask(ctx, patience); err != nil {
+		if f, ok := errors.AsType[*failure](err); ok {
+			return nil, &failure{text: f.text, err: f.err, unsent: true}
+		}
 		return nil, err
 	}
-	return l.send(ctx, script, q, numbers, args...)
-}
-
-// send sends a script. From here on the end of ctx does not break it off, since
-// then nobody would know whether it ran.
-func (l *limiter) send(ctx context.Context, script *redis.Script, q clerkorg.Quota, numbers int, args ...any) ([]int64, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.timeout)
 	defer cancel()
 	all := append([]any{q.Limit, micros(q.Window), micros(l.slack), micros(l.late)}, args...)
 	reply, err := l.roundTrip(ctx, script, l.keys(q), all)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		// It is our own, and must not look like that of the call.
-		err = fmt.Errorf("redislimit: Redis did not answer within %s", l.timeout)
+		err = &failure{text: fmt.Sprintf("Redis did not answer within %s", l.timeout)}
 	case err != nil:
-		err = fmt.Errorf("redislimit: %w", err)
+		err = l.newFailure(err)
 	case len(reply) < numbers:
-		err = fmt.Errorf("redislimit: Redis answered with %d numbers", len(reply))
+		err = &failure{text: fmt.Sprintf("Redis answered with %d numbers", len(reply))}
 	}
-	l.health.report(err)
+	if l.health.report(err) {
+		l.flushSoon(0)
+	}
 	return reply, err
 }
 
-// take takes a token, or returns how long to wait for it. It tells Redis all that
-// is owed in the same breath.
-func (l *limiter) take(ctx context.Context, w *waiter, id string, ahead int) (wait time.Duration, left int, err error) {
-	if err := l.health.ask(); err != nil {
-		return 0, 0, err
-	}
-	debts, closed := w.line.owing()
-	var shut any = ""
-	if !closed.IsZero() {
-		shut = micros(time.Until(closed))
-	}
-	args := l.tell(time.Now(), []any{id, w.reserve, ahead, shut}, debts...)
-	reply, err := l.send(ctx, scripts.take, w.quota, 2, args...)
-	if err != nil {
-		if dial, ok := errors.AsType[*net.OpError](err); !ok || dial.Op != "dial" { // it may have run all the same
-			w.line.owe(debt{token: id, outcome: clerkorg.RequestNotSent, at: time.Now()}, l.memory(w.quota))
+// take takes a token, or returns how long to wait for it. It tells Redis news by the
+// same script.
+func (l *Limiter) take(ctx context.Context, w *waiter, id string, ahead int) (wait time.Duration, left int, err error) {
+	for tries := 0; ; tries++ {
+		if w.line.behind() {
+			if err := l.catchUp(ctx, w.line, l.patience(w)); err != nil {
+				return 0, 0, err
+			}
 		}
-		return 0, 0, err
-	}
-	w.line.paid(debts, closed)
-	switch {
-	case reply[0] == 1:
-		return 0, int(reply[1]), nil
-	case reply[1] < 0:
-		return never, 0, nil
-	default:
-		return duration(reply[1]), 0, nil
+		witness, losses := w.line.expected(w.quota.Window + l.slack)
+		if tries == 2 {
+			witness = "" // Redis forgets what it was told just now; do not try for ever
+		}
+		reply, err := l.tryTake(ctx, w, witness, id, ahead)
+		switch {
+		case err != nil:
+			return 0, 0, err
+		case reply[0] < 0:
+			w.line.lose(losses)
+		case reply[0] == 1:
+			w.line.took(id, true, l.memory(w.quota))
+			return 0, int(reply[1]), nil
+		case reply[1] < 0:
+			return never, 0, nil
+		default:
+			return duration(reply[1]), 0, nil
+		}
 	}
 }
 
-// micros rounds up: nobody is to come too early.
+// patience is how long a caller waits to hear from a probe whether Redis works: not at
+// all where it can do without, else as long as for a token, and at least as long as a
+// working Redis takes to answer.
+func (l *Limiter) patience(w *waiter) time.Duration {
+	if _, ok := l.share(w.quota); ok {
+		return 0
+	}
+	return max(w.patience(), l.timeout/4)
+}
+
+// tryTake runs the script that takes a token. It carries news, unless another script
+// does.
+func (l *Limiter) tryTake(ctx context.Context, w *waiter, witness, id string, ahead int) ([]int64, error) {
+	var told news
+	turn := w.line.try()
+	if turn {
+		defer w.line.release()
+		told = w.line.next()
+	}
+	now := l.now()
+	args := told.append([]any{witness, id, w.reserve, ahead, told.closeFor(now)}, now, l.late)
+	reply, err := l.run(ctx, l.patience(w), scripts.take, w.quota, 2, args...)
+	if err != nil {
+		if f, ok := errors.AsType[*failure](err); ok && !f.unsent {
+			// The script may have run all the same.
+			w.line.settle(id, clerkorg.RequestNotSent, l.memory(w.quota))
+		}
+		return nil, err
+	}
+	if turn {
+		w.line.confirm(told, l.memory(w.quota))
+	}
+	return reply, nil
+}
+
+// micros rounds up: a token must not come back too early.
 func micros(d time.Duration) int64 {
 	rest := d % time.Microsecond
 	if rest > 0 {

@@ -1,5 +1,6 @@
--- close closes the quota, for everybody, for ARGV[5] microseconds from now.
+-- close closes the quota, for every client, for ARGV[6] microseconds from now.
 
 load()
-close(tonumber(ARGV[5]))
+close(tonumber(ARGV[6]))
+keep()
 return {}

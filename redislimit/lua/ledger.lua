@@ -2,17 +2,24 @@
 --
 -- It keeps what internal/ledger keeps in Go, in three keys of one slot:
 --
---   state   a hash: closed (until when), guarded, born (when the first token was taken)
+--   state   a hash: closed (until when), guarded, born (when the first token was
+--           taken), window (the longest that a client names) and named (when)
 --   log     when each request may have been counted at the latest, by token
 --   flight  tokens that are out, by when they count as never answered
 --
 -- Only Redis tells the time, so the clocks of its clients do not matter. Times
 -- are microseconds, which doubles hold exactly until the year 2255; they are
 -- formatted by hand, since Lua's own conversion keeps 14 digits.
+--
+-- The work of a script is bounded: news comes in batches, and what is out of date
+-- is cleared away in batches too. Nothing counts the worse for lying there longer.
 
 local state, log, flight = KEYS[1], KEYS[2], KEYS[3]
 local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
 local slack, late = tonumber(ARGV[3]), tonumber(ARGV[4])
+local witness = ARGV[5]
+
+local batch = 64 -- how many entries a script clears away at the most
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
@@ -21,54 +28,104 @@ local function text(number)
   return string.format('%.0f', number)
 end
 
+-- Servers that weigh their previous window are known to do so with long windows
+-- only, and the guard has to look at every request of two of them: it is not kept
+-- for windows under a minute.
+local shortest_guarded = 60 * 1000000
+
+-- memory is how long a request matters to a client whose quota has such a window.
+local function memory(length)
+  if length >= shortest_guarded then
+    length = 2 * length
+  end
+  return length + slack
+end
+
 local closed, guarded, born = 0, false, nil
 
+-- The longest window that a client names decides how long a request is remembered:
+-- clients that are configured differently must not erase each other's memory. A
+-- client that is gone has a say for three of its windows more.
+local longest, named = window, nil
+
 local function load()
-  local fields = redis.call('HMGET', state, 'closed', 'guarded', 'born')
+  local fields = redis.call('HMGET', state, 'closed', 'guarded', 'born', 'window', 'named')
   closed = tonumber(fields[1] or 0)
   guarded = fields[2] == '1'
   born = fields[3] and tonumber(fields[3])
   if closed <= now then
     closed = 0
   end
+  local other = tonumber(fields[4] or 0)
+  named = tonumber(fields[5] or 0)
+  if other >= window and named + 3 * other > now then
+    longest = other
+  else
+    named = nil
+  end
 end
 
--- The guard looks two windows back from where a silent holder's token ends. What
--- nobody touches for so long is of no use, and goes by itself.
-local life = math.ceil((2 * window + slack + late) / 1000) + 1000
+-- lost reports whether Redis has lost its memory: it does not know a token, the
+-- witness, that the client was given and that still counts.
+local function lost()
+  return witness ~= '' and not redis.call('ZSCORE', flight, witness) and not redis.call('ZSCORE', log, witness)
+end
 
 -- That a server weighs its windows is worth knowing longer than any request.
 local week = 7 * 24 * 3600 * 1000
 
-local function keep(key)
-  redis.call('PEXPIRE', key, text(life))
-end
-
-local function keep_state()
-  local rest = math.max(life, math.ceil((closed - now) / 1000))
+-- keep lets the keys live until nothing in them matters: a token taken now may
+-- count late. Every script that writes calls it.
+local function keep()
+  local life = math.ceil((memory(longest) + late) / 1000) + 1000
+  redis.call('PEXPIRE', log, text(life))
+  redis.call('PEXPIRE', flight, text(life))
+  life = math.max(life, math.ceil((closed - now) / 1000))
   if guarded then
-    rest = math.max(rest, week)
+    life = math.max(life, week)
   end
-  redis.call('PEXPIRE', state, text(rest))
+  redis.call('PEXPIRE', state, text(life))
 end
 
--- settle ends the flight of tokens. ARGV holds, from there on, pairs of a token
--- and when it was counted, relative to now; empty where it never left. Doing it
--- twice is doing it once.
+-- begin notes the first token, and the window of the quota. Once in a window is
+-- enough for the latter.
+local function begin()
+  if not born then
+    born = now
+    redis.call('HSET', state, 'born', text(born))
+  end
+  if longest == window and (not named or named + window <= now) then
+    named = now
+    redis.call('HSET', state, 'window', text(window), 'named', text(named))
+  end
+end
+
+-- settle notes the state of tokens. ARGV holds, from there on, pairs of a token and
+-- one of: the moment it was counted, relative to now; the moment at which it counts
+-- as never answered, after an f, for a token still in flight; nothing for a token
+-- whose request never left. Doing it twice is doing it once.
 local function settle(from)
-  local counted = false
+  local out, counted = {'ZADD', flight}, {'ZADD', log}
+  local settled, free = {'ZREM', flight}, {'ZREM', log}
   for i = from, #ARGV, 2 do
-    local token, ago = ARGV[i], ARGV[i + 1]
-    redis.call('ZREM', flight, token)
-    if ago == '' then
-      redis.call('ZREM', log, token) -- where it was given up for silent
+    local token, moment = ARGV[i], ARGV[i + 1]
+    if string.sub(moment, 1, 1) == 'f' then
+      out[#out + 1] = text(now + string.sub(moment, 2))
+      out[#out + 1] = token
     else
-      redis.call('ZADD', log, text(now + ago), token)
-      counted = true
+      settled[#settled + 1] = token
+      if moment == '' then
+        free[#free + 1] = token -- it may have been given up for silent
+      else
+        counted[#counted + 1] = text(now + moment)
+        counted[#counted + 1] = token
+      end
     end
   end
-  if counted then
-    keep(log)
+  for _, command in ipairs({out, settled, free, counted}) do -- one batch may hold both for a token
+    if #command > 2 then
+      redis.call(unpack(command))
+    end
   end
 end
 
@@ -79,38 +136,81 @@ local function close(wait)
   closed = math.max(closed, now + wait)
   guarded = true
   redis.call('HSET', state, 'closed', text(closed), 'guarded', '1')
-  keep_state()
 end
 
-local inflight, out = 0, 0
+-- Requests may have been counted since then, as the quota's window goes.
+local since = '(' .. text(now - window - slack)
 
--- expire lets go of what lies far enough in the past, and counts the rest.
+-- How many tokens are out: in flight, silent (their holders are dead, or slower than
+-- any request can be: they count as never answered, but still lie in flight), in
+-- the log, and the last two together.
+local inflight, silent, logged, out = 0, 0, 0, 0
+
+-- count writes nothing.
+local function count()
+  inflight = redis.call('ZCOUNT', flight, '(' .. text(now), '+inf')
+  silent = redis.call('ZCOUNT', flight, since, text(now))
+  logged = redis.call('ZCOUNT', log, since, '+inf')
+  out = logged + silent
+end
+
+-- expire moves silent tokens into the log and clears away what is out of date, a
+-- batch of each, and counts.
 local function expire()
-  -- Whoever took these is dead, or slower than any request can be: they count as
-  -- requests that nobody answered.
-  local silent = redis.call('ZRANGEBYSCORE', flight, '-inf', text(now), 'WITHSCORES')
-  for i = 1, #silent, 2 do
-    redis.call('ZADD', log, silent[i + 1], silent[i])
-    redis.call('ZREM', flight, silent[i])
-    keep(log)
+  local found = redis.call('ZRANGEBYSCORE', flight, '-inf', text(now), 'WITHSCORES', 'LIMIT', 0, batch)
+  if #found > 0 then
+    local moved, names = {'ZADD', log}, {'ZREM', flight}
+    for i = 1, #found, 2 do
+      moved[#moved + 1] = found[i + 1]
+      moved[#moved + 1] = found[i]
+      names[#names + 1] = found[i]
+    end
+    redis.call(unpack(moved))
+    redis.call(unpack(names))
   end
-  redis.call('ZREMRANGEBYSCORE', log, '-inf', text(now - 2 * window - slack))
-  inflight = redis.call('ZCARD', flight)
-  out = redis.call('ZCOUNT', log, '(' .. text(now - window - slack), '+inf')
+  local old = redis.call('ZCOUNT', log, '-inf', text(now - memory(longest)))
+  if old > 0 then
+    redis.call('ZREMRANGEBYRANK', log, 0, math.min(old, batch) - 1)
+  end
+  count()
 end
 
 local function left()
   return math.max(0, limit - inflight - out)
 end
 
--- returns is when the nth of the requests that still hold a token gives it back.
-local function returns(nth)
-  local rank = nth - 1 - out -- those are the last of the log
-  local entry = redis.call('ZRANGE', log, rank, rank, 'WITHSCORES')
-  return tonumber(entry[2]) + window + slack
+-- recent returns, in ascending order, when requests counted after a moment, at the
+-- most so many of them; all of them without a number.
+local function recent(moment, number)
+  local times = {}
+  for _, key in ipairs({log, flight}) do
+    if key == log or silent > 0 then
+      local upto = key == log and '+inf' or text(now)
+      local found = redis.call('ZRANGEBYSCORE', key, moment, upto, 'WITHSCORES', 'LIMIT', 0, number or -1)
+      for i = 2, #found, 2 do
+        times[#times + 1] = tonumber(found[i])
+      end
+    end
+  end
+  if silent > 0 then
+    table.sort(times)
+  end
+  return times
 end
 
-local times -- the log, once somebody needs all of it
+-- returns is when the nth of the requests that still hold a token gives it back.
+local function returns(nth)
+  local at
+  if silent > 0 then
+    at = recent(since, nth)[nth]
+  else
+    local rank = nth - 1 - logged -- those are the last of the log
+    at = tonumber(redis.call('ZRANGE', log, rank, rank, 'WITHSCORES')[2])
+  end
+  return at + window + slack
+end
+
+local times -- what the guard looks at, once it is needed
 
 -- How much the guard waits beyond the moment at which the weighted count equals the
 -- limit: it must be less, and servers may count whole seconds.
@@ -125,13 +225,7 @@ local guard_slack = 1000000
 -- which, for a fixed moment, grows with s, except where s passes a request or
 -- passes it by a whole window: only those places need a look.
 local function guard(at, room)
-  if not times then
-    times = {}
-    local entries = redis.call('ZRANGE', log, 0, -1, 'WITHSCORES')
-    for i = 2, #entries, 2 do
-      times[#times + 1] = tonumber(entries[i])
-    end
-  end
+  times = times or recent('(' .. text(now - 2 * window - slack))
   local n = #times
   if n + inflight < room then
     return at
@@ -194,7 +288,7 @@ local function wait(reserve, ahead)
   if reserve >= limit then
     return -1
   end
-  -- Whoever has that many ahead waits for one of theirs to come back.
+  -- A waiter with that many ahead waits for one of theirs to come back.
   local round = math.floor(ahead / (limit - reserve))
   ahead = reserve + ahead % (limit - reserve)
 
@@ -205,7 +299,7 @@ local function wait(reserve, ahead)
   elseif missing > 0 then
     at = math.max(at, returns(missing))
   end
-  if guarded then
+  if guarded and window >= shortest_guarded then
     at = guard(at, limit - ahead)
   end
   return at - now + round * (window + slack)

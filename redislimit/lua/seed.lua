@@ -1,29 +1,23 @@
--- seed remembers requests that others made, at the moments in ARGV[5] and on, in
--- ascending order. They are the server's times, the same for everybody who saw
--- them, so that a request that several clients tell of is counted once.
+-- seed remembers requests that other clients made: ARGV[6] and on are pairs of a
+-- moment and which of the requests at that very moment it is, from 1. The moments
+-- are the server's times, the same for all that saw them, so that a request which
+-- several clients tell of is counted once.
+--
+-- Returns {when Redis gave the first token}: later moments are left out, since
+-- those requests took their tokens here.
 
 load()
-expire()
-if not born then
-  born = now
-  redis.call('HSET', state, 'born', text(born))
-end
-
-local last, nth, added = nil, 0, false
-for i = 5, #ARGV do
-  local at = tonumber(ARGV[i])
-  if at >= born then
-    break -- those took their tokens here
-  end
-  nth = at == last and nth + 1 or 1
-  last = at
-  if at + 2 * window + slack > now and redis.call('ZCOUNT', log, text(at), text(at)) < nth then
-    redis.call('ZADD', log, text(at), 'seed:' .. text(at) .. ':' .. nth)
-    added = true
+begin()
+local added = {'ZADD', log}
+for i = 6, #ARGV, 2 do
+  local at, nth = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
+  if at < born and at + memory(longest) > now and redis.call('ZCOUNT', log, text(at), text(at)) < nth then
+    added[#added + 1] = text(at)
+    added[#added + 1] = 'seed:' .. text(at) .. ':' .. nth
   end
 end
-if added then
-  keep(log)
+if #added > 2 then
+  redis.call(unpack(added))
 end
-keep_state()
-return {}
+keep()
+return {born}

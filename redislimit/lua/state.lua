@@ -1,13 +1,19 @@
--- state tells what is left, with ARGV[5] waiting for it already.
+-- state tells what is left, with ARGV[6] waiting for it already. ARGV[7] tokens that are
+-- in flight here have been given back. It writes nothing.
 --
 -- Returns {tokens that can be had now, until the next one, until it opens}, the
--- latter two 0 where there is nothing to wait for.
+-- latter two 0 where there is nothing to wait for; the first is -1 where Redis has
+-- lost its memory.
 
 load()
-expire()
+if lost() then
+  return {-1, 0, 0}
+end
+count()
+inflight = math.max(0, inflight - ARGV[7])
 
--- Those who wait have a claim on the first tokens.
-local waiting = tonumber(ARGV[5])
+-- Waiters have a claim on the first tokens.
+local waiting = tonumber(ARGV[6])
 local available = 0
 if waiting == 0 then
   -- The wait grows with the tokens asked for: find the first that is not free.
