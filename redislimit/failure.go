@@ -51,7 +51,7 @@ func (l *Limiter) newFailure(err error) *failure {
 
 var (
 	userinfo = regexp.MustCompile(`//[^\s/@]*@`)
-	hostPort = regexp.MustCompile(`(?:\[[0-9a-fA-F:.%]+\]|[\w.-]+):\d{4,5}\b|\b\d+\.\d+\.\d+\.\d+\b(?::\d+)?`)
+	hostPort = regexp.MustCompile(`(?:\[[\w:.%]+\]|[\w.-]+):\d{4,5}\b|\b\d+\.\d+\.\d+\.\d+\b(?::\d+)?`)
 	gaps     = regexp.MustCompile(`\s*(?:->)?\s*(:? |:|$)`) // that the addresses leave
 )
 

@@ -113,7 +113,7 @@ func (l *Limiter) catchUp(ctx context.Context, line *line, patience time.Duratio
 // tellSeeds tells Redis of requests of other clients, and notes those that it did not
 // see itself.
 func (l *Limiter) tellSeeds(ctx context.Context, line *line, quota clerkorg.Quota, seeds []seed) error {
-	for part := range slices.Chunk(seeds, batchSize) {
+	for part := range slices.Chunk(seeds, seedBatch) {
 		args := []any{""}
 		for _, s := range part {
 			args = append(args, s.at, s.nth)

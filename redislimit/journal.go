@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	// batchSize is how many settlements or seeds one script is told at the most, so
-	// that none keeps Redis busy for long.
-	batchSize = 64
+	// batchSize and seedBatch are how many settlements or seeds one script is told at
+	// the most, so that none keeps Redis busy for long.
+	batchSize = 32
+	seedBatch = 16
 
 	// maxSettlements bounds what a journal holds, of what is told and what is not. A
 	// token is granted at most Limit times in a window, so no real quota comes near.
