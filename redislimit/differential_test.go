@@ -3,6 +3,7 @@ package redislimit
 import (
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ type pair struct {
 	start  time.Time
 	set    func(time.Time)
 	now    time.Duration // since start
+	shown  atomic.Int64  // the same, for the limiter
 
 	memory ledger.Ledger
 	born   time.Duration
@@ -53,7 +55,7 @@ func newPair(t *testing.T, seed uint64) *pair {
 		p.quota.Window = 10 * time.Second
 	}
 	p.memory.Limit, p.memory.Window = p.quota.Limit, p.quota.Window
-	p.redis.now = func() time.Time { return p.start.Add(p.now) }
+	p.redis.now = func() time.Time { return p.start.Add(time.Duration(p.shown.Load())) }
 	p.advance(0)
 	return p
 }
@@ -62,6 +64,7 @@ func newPair(t *testing.T, seed uint64) *pair {
 // holder is silent for a minute counts as never answered.
 func (p *pair) advance(d time.Duration) {
 	p.now += d.Round(time.Microsecond)
+	p.shown.Store(int64(p.now))
 	p.set(p.start.Add(p.now))
 	p.open = slices.DeleteFunc(p.open, func(o openToken) bool {
 		silent := o.taken+clerkorg.LateArrival <= p.now

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,10 +21,23 @@ var (
 	instant = clerkorg.Quota{Name: clerkorg.QuotaInstance, Limit: 5, Window: 10 * time.Second}
 )
 
-// newBreakable returns a limiter whose Redis fails while down is set.
-func newBreakable(t *testing.T, down *error, opts ...Option) *Limiter {
+// outage is an error of Redis that comes and goes.
+type outage struct{ err atomic.Pointer[error] }
+
+func newOutage(err error) *outage {
+	o := &outage{}
+	o.set(err)
+	return o
+}
+
+func (o *outage) set(err error) { o.err.Store(&err) }
+
+func (o *outage) get() error { return *o.err.Load() }
+
+// newBreakable returns a limiter whose Redis fails during an outage.
+func newBreakable(t *testing.T, down *outage, opts ...Option) *Limiter {
 	_, client := newMini(t)
-	client.AddHook(&spy{before: func(redis.Cmder) error { return *down }})
+	client.AddHook(&spy{before: func(redis.Cmder) error { return down.get() }})
 	return newTestLimiter(t, client, opts...)
 }
 
@@ -36,8 +50,8 @@ func (l *Limiter) tryAgain() {
 
 func TestLongWindowsFailClosed(t *testing.T) {
 	t.Parallel()
-	down := errDown
-	l := newBreakable(t, &down)
+	down := newOutage(errDown)
+	l := newBreakable(t, down)
 	for range 2 { // the second without asking
 		_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: hourly, MaxWait: time.Hour})
 		require.ErrorIs(t, err, errDown)
@@ -48,20 +62,20 @@ func TestLongWindowsFailClosed(t *testing.T) {
 	require.ErrorIs(t, err, errDown)
 	require.ErrorIs(t, l.Seed(t.Context(), hourly, time.Now()), errDown)
 
-	down = nil
+	down.set(nil)
 	l.tryAgain()
 	assert.Equal(t, hourly.Limit-1, mustAcquire(t, l, hourly).Left)
 }
 
 func TestShortWindowsGoOn(t *testing.T) {
 	t.Parallel()
-	var down error
-	l := newBreakable(t, &down)
+	down := newOutage(nil)
+	l := newBreakable(t, down)
 	first := mustAcquire(t, l, instant)
 	second := mustAcquire(t, l, instant)
 	require.NoError(t, l.Settle(t.Context(), first, clerkorg.RequestAnswered))
 
-	down = errDown
+	down.set(errDown)
 	third := mustAcquire(t, l, instant)
 	assert.Equal(t, instant, third.Quota)
 	assert.Equal(t, 2, third.Left, "what it used before counts")
@@ -79,7 +93,7 @@ func TestShortWindowsGoOn(t *testing.T) {
 	assert.InDelta(t, 15*time.Second, refusal(t, err).RetryAfter, float64(10*time.Second))
 
 	// Redis comes back, and is told of the first, the third and three more.
-	down = nil
+	down.set(nil)
 	l.tryAgain()
 	_, err = l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: instant})
 	require.ErrorIs(t, err, clerkorg.ErrRateLimited)
@@ -91,8 +105,8 @@ func TestShortWindowsGoOn(t *testing.T) {
 
 func TestLocalFallback(t *testing.T) {
 	t.Parallel()
-	down := errDown
-	l := newBreakable(t, &down, WithLocalFallback(4))
+	down := newOutage(errDown)
+	l := newBreakable(t, down, WithLocalFallback(4))
 	var tokens []clerkorg.Reservation
 	for i := range hourly.Limit / 4 {
 		token := mustAcquire(t, l, hourly)
@@ -108,12 +122,12 @@ func TestLocalFallback(t *testing.T) {
 	for i, token := range tokens {
 		require.NoError(t, l.Settle(t.Context(), token, fates[i%3]))
 	}
-	down = nil
+	down.set(nil)
 	l.tryAgain()
 	assert.Equal(t, hourly.Limit-8-1, mustAcquire(t, l, hourly).Left, "eight of twelve were sent")
 
 	few := clerkorg.Quota{Name: "few", Limit: 3, Window: time.Hour}
-	down = errDown
+	down.set(errDown)
 	l.tryAgain()
 	token, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: few, Reserve: 2})
 	require.NoError(t, err, "one is for everybody")
@@ -122,8 +136,8 @@ func TestLocalFallback(t *testing.T) {
 
 func TestLocalWaitObeysTheContext(t *testing.T) {
 	t.Parallel()
-	down := errDown
-	l := newBreakable(t, &down)
+	down := newOutage(errDown)
+	l := newBreakable(t, down)
 	one := clerkorg.Quota{Name: "one", Limit: 1, Window: 10 * time.Second}
 	mustAcquire(t, l, one)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -134,21 +148,21 @@ func TestLocalWaitObeysTheContext(t *testing.T) {
 
 func TestRedisIsToldLater(t *testing.T) {
 	t.Parallel()
-	var down error
-	l := newBreakable(t, &down)
+	down := newOutage(nil)
+	l := newBreakable(t, down)
 	a, b, c := mustAcquire(t, l, hourly), mustAcquire(t, l, hourly), mustAcquire(t, l, hourly)
-	down = errDown
+	down.set(errDown)
 	require.NoError(t, l.Settle(t.Context(), a, clerkorg.RequestNotSent))
 	require.NoError(t, l.Settle(t.Context(), b, clerkorg.RequestAnswered))
 	require.NoError(t, l.Settle(t.Context(), c, clerkorg.RequestUnanswered))
 	require.ErrorIs(t, l.flush(t.Context()), errDown)
-	down = nil
+	down.set(nil)
 	l.tryAgain()
 	assert.Equal(t, hourly.Limit-3, mustAcquire(t, l, hourly).Left)
 
-	down = errDown
+	down.set(errDown)
 	require.ErrorIs(t, l.CloseUntil(t.Context(), hourly, time.Now().Add(time.Hour)), errDown)
-	down = nil
+	down.set(nil)
 	l.tryAgain()
 	_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: hourly})
 	assert.InDelta(t, time.Hour, refusal(t, err).RetryAfter, float64(soon))
@@ -159,16 +173,16 @@ func TestRedisIsToldLater(t *testing.T) {
 func TestReplyIsLost(t *testing.T) {
 	t.Parallel()
 	_, client := newMini(t)
-	var lost error
-	client.AddHook(&spy{after: func(_ redis.Cmder, err error) error { return errors.Join(err, lost) }})
+	lost := newOutage(nil)
+	client.AddHook(&spy{after: func(_ redis.Cmder, err error) error { return errors.Join(err, lost.get()) }})
 	l := newTestLimiter(t, client)
 	available(t, l, hourly)
 	mustAcquire(t, l, hourly) // loads the script
-	lost = io.ErrUnexpectedEOF
+	lost.set(io.ErrUnexpectedEOF)
 	_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: hourly})
 	require.ErrorIs(t, err, clerkorg.ErrLimiterUnavailable)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	lost = nil
+	lost.set(nil)
 	l.tryAgain()
 	assert.Equal(t, hourly.Limit-1, available(t, l, hourly), "the lost one is given back")
 	assert.Equal(t, hourly.Limit-2, mustAcquire(t, l, hourly).Left)

@@ -58,17 +58,17 @@ func TestSettlementsRideOnTheNextTake(t *testing.T) {
 
 func TestCloseTellsRedis(t *testing.T) {
 	t.Parallel()
-	var down error
+	down := newOutage(nil)
 	server, client := newMini(t)
-	client.AddHook(&spy{before: func(redis.Cmder) error { return down }})
+	client.AddHook(&spy{before: func(redis.Cmder) error { return down.get() }})
 	l, other := newTestLimiter(t, client), newTestLimiter(t, newRedisClient(t, server.Addr()))
 	token, late := mustAcquire(t, l, hourly), mustAcquire(t, l, hourly)
 	require.NoError(t, l.Settle(t.Context(), token, clerkorg.RequestNotSent))
 
-	down = errDown
+	down.set(errDown)
 	require.ErrorIs(t, l.Close(), errDown)
 	require.ErrorIs(t, l.Close(), clerkorg.ErrLimiterUnavailable)
-	down = nil
+	down.set(nil)
 	l.tryAgain()
 	require.NoError(t, l.Close())
 	assert.Equal(t, hourly.Limit-1, available(t, other, hourly))
@@ -96,6 +96,40 @@ func TestTellingGoesOn(t *testing.T) {
 	failures <- errors.New("moved away")
 	require.NoError(t, l.Settle(t.Context(), token, clerkorg.RequestNotSent))
 	eventually(t, func() bool { return available(t, other, hourly) == hourly.Limit }, "it tries again by itself")
+}
+
+// TestOutageIsToldFirst has a process use local tokens while Redis fails, more than one
+// script tells of.
+func TestOutageIsToldFirst(t *testing.T) {
+	t.Parallel()
+	down := newOutage(errDown)
+	l := newBreakable(t, down, WithLocalFallback(1))
+	for range 3 * batchSize / 2 {
+		require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, hourly), clerkorg.RequestAnswered))
+	}
+	down.set(nil)
+	l.tryAgain()
+	assert.Equal(t, hourly.Limit-3*batchSize/2-1, mustAcquire(t, l, hourly).Left)
+}
+
+// TestRecoveryIsToldAtOnce has the next flush lie far off when Redis comes back.
+func TestRecoveryIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	down := newOutage(errDown)
+	server, client := newMini(t)
+	client.AddHook(&spy{before: func(redis.Cmder) error { return down.get() }})
+	l, other := newTestLimiter(t, client, WithLocalFallback(1)), newTestLimiter(t, newRedisClient(t, server.Addr()))
+	require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, hourly), clerkorg.RequestAnswered))
+	l.mu.Lock()
+	l.timer.Stop()
+	l.flushWait = flushPause
+	l.mu.Unlock()
+	l.flushByTimer()
+
+	down.set(nil)
+	l.tryAgain()
+	available(t, l, hourly)
+	eventually(t, func() bool { return available(t, other, hourly) == hourly.Limit-1 }, "it does not wait for the timer")
 }
 
 // TestClosedClientIsLeftAlone closes the client under a limiter that has news.

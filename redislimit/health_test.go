@@ -26,12 +26,12 @@ func newProbing(t *testing.T) *probing {
 	p := &probing{began: make(chan struct{}), let: make(chan error)}
 	_, client := newMini(t)
 	var once sync.Once
-	down := true
+	down := newOutage(errDown)
 	client.AddHook(&spy{before: func(redis.Cmder) error {
-		if down {
-			return errDown
+		err := down.get()
+		if err != nil {
+			return err
 		}
-		var err error
 		once.Do(func() {
 			close(p.began)
 			err = <-p.let
@@ -41,7 +41,7 @@ func newProbing(t *testing.T) *probing {
 	p.l = newTestLimiter(t, client)
 	_, err := p.l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: hourly})
 	require.ErrorIs(t, err, errDown)
-	down = false
+	down.set(nil)
 	p.l.tryAgain()
 	return p
 }

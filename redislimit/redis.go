@@ -157,6 +157,7 @@ func (l *Limiter) tryTake(ctx context.Context, w *waiter, witness, id string, ah
 		if f, ok := errors.AsType[*failure](err); ok && !f.unsent {
 			// The script may have run all the same.
 			w.line.settle(id, clerkorg.RequestNotSent, l.memory(w.quota))
+			l.flushSoon(flushAfter)
 		}
 		return nil, err
 	}
