@@ -62,7 +62,7 @@ func (c *crowd) next() outcome {
 		c.came--
 		return end
 	case <-time.After(soon):
-		require.Fail(c.t, "nobody was served")
+		require.Fail(c.t, "no waiter was served")
 		return outcome{}
 	}
 }
@@ -142,7 +142,7 @@ func TestOnlyTheFirstInLineAsks(t *testing.T) {
 	}
 	assert.Zero(t, l.line(quota).length())
 	require.NoError(t, l.Settle(t.Context(), held, clerkorg.RequestNotSent))
-	assert.Equal(t, 1, available(t, l, quota), "those who gave up have taken nothing")
+	assert.Equal(t, 1, available(t, l, quota), "canceled waiters have taken nothing")
 }
 
 func TestHopelessWaitIsRefusedAtOnce(t *testing.T) {

@@ -23,8 +23,8 @@ func (l *Limiter) share(q clerkorg.Quota) (clerkorg.Quota, bool) {
 	return q, q.Window < time.Minute
 }
 
-// mirror makes a token of Redis one of the local bucket too, if there is room, so
-// that the bucket knows what this process has used when Redis fails.
+// mirror takes a token of the local bucket too, if there is one, so that the bucket
+// knows what this process has used when Redis fails.
 func (l *Limiter) mirror(q clerkorg.Quota, id string) clerkorg.Reservation {
 	var token clerkorg.Reservation
 	if share, ok := l.share(q); ok {

@@ -24,15 +24,15 @@ type Option func(*options) error
 
 type options struct {
 	prefix   string
-	owner    string // a hash of whose quotas they are
+	owner    string // a hash of the secret key or the namespace
 	timeout  time.Duration
 	replicas int // zero where only short windows fall back
 }
 
 var secretKeyShape = regexp.MustCompile(`^sk_(test|live)_[!-~]+$`)
 
-// WithSecretKey says whose quotas they are: those of the secret key with which the
-// calls are made. It is hashed at once, and neither kept nor sent to Redis.
+// WithSecretKey names the secret key that the quotas belong to, with which the calls are
+// made. It is hashed at once, and neither kept nor sent to Redis.
 func WithSecretKey(secretKey string) Option {
 	return func(o *options) error {
 		if !secretKeyShape.MatchString(secretKey) {
@@ -42,8 +42,8 @@ func WithSecretKey(secretKey string) Option {
 	}
 }
 
-// WithNamespace says whose quotas they are by a name of your own, for processes
-// that do not know the secret key. All that share the key must use the same name.
+// WithNamespace names the owner of the quotas freely, for processes that do not know
+// the secret key. All processes with that key must use the same name.
 func WithNamespace(name string) Option {
 	return func(o *options) error {
 		if name == "" {
@@ -74,7 +74,7 @@ func WithPrefix(prefix string) Option {
 	}
 }
 
-// WithTimeout is how long to wait for an answer of Redis before it counts as
+// WithTimeout limits how long to wait for an answer of Redis before it counts as
 // failed. The default is [DefaultTimeout].
 func WithTimeout(timeout time.Duration) Option {
 	return func(o *options) error {
@@ -89,7 +89,8 @@ func WithTimeout(timeout time.Duration) Option {
 // WithLocalFallback keeps all quotas in memory while Redis fails, in each of so
 // many processes an equal share of the limit, but at least 1. It takes no account
 // of what the others had used up before the failure: an hour with a failure in it
-// may see up to twice the limit, and then the server's 429.
+// may see up to twice the limit, and then the server's 429. The limiter holds what was
+// sent meanwhile until Redis is back; a process that ends before that takes it along.
 func WithLocalFallback(replicas int) Option {
 	return func(o *options) error {
 		if replicas < 1 {

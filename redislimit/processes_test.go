@@ -75,7 +75,7 @@ type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
-// What children use, so that nobody has to wait for hours.
+// What children use, so that no test takes hours.
 const (
 	shortSlack = 200 * time.Millisecond
 	shortLate  = time.Second
@@ -279,7 +279,7 @@ func TestRedisRestarts(t *testing.T) {
 	}, "it goes on by itself")
 	assert.Equal(t, hourly.Limit-5, token.Left, "Redis is told again what this process knows")
 
-	// Whoever lists the invitations can tell it.
+	// A process that lists the invitations can tell it.
 	fresh := clerkorg.Quota{Name: "fresh", Limit: 50, Window: time.Hour}
 	times := []time.Time{time.Now().Add(-time.Minute), time.Now().Add(-2 * time.Minute)}
 	require.NoError(t, l.Seed(t.Context(), fresh, times...))

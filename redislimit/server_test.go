@@ -21,7 +21,7 @@ type server struct {
 	cmd  *exec.Cmd
 }
 
-// skip leaves a test out, but not where nobody would notice.
+// skip leaves a test out, but fails it in CI, where that would go unnoticed.
 func skip(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("CI") != "" {
@@ -38,7 +38,7 @@ func newServer(t testing.TB, args ...string) *server {
 	}
 	s := &server{dir: t.TempDir(), args: args}
 	t.Cleanup(s.kill)
-	for range 5 { // somebody else may take the port before the server does
+	for range 5 { // another program may take the port before the server does
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		s.addr = listener.Addr().String()
@@ -87,7 +87,7 @@ func (s *server) kill() {
 }
 
 // realRedis returns the address of a real Redis, that in REDIS_URL or one of the
-// test's own, and a prefix that nobody else uses.
+// test's own, and a prefix of its own.
 func realRedis(t testing.TB) (url, prefix string) {
 	t.Helper()
 	prefix = "test-" + rand.Text() + ":"
