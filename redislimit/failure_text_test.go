@@ -41,7 +41,7 @@ func TestFailuresTellTheirCause(t *testing.T) {
 		{errors.New("MOVED 3999 10.1.2.3:6381"), "MOVED 3999"},
 		{errors.New("cannot reach redis://user:hunter2@redis-main:6379/0"), "cannot reach redis:///0"},
 		{errors.New("WRONGPASS hunter2 is wrong"), "WRONGPASS *** is wrong"},
-		{errors.New("OOM command not allowed when used memory > 'maxmemory'."), "OOM command not allowed when used memory > 'maxmemory'."},
+		{errors.New("OOM command not allowed when used memory > 'maxmemory'"), "OOM command not allowed when used memory > 'maxmemory'"},
 		{errors.New("ERR user_script:35: Wrong type"), "ERR user_script:35: Wrong type"},
 		{errors.New("dial tcp [fe80::1%eth0]:6379: i/o timeout"), "dial tcp: i/o timeout"},
 	} {

@@ -53,6 +53,10 @@ func newClient(b backend, t *telemetry, log *slog.Logger) (client *clerkorg.Clie
 			done()
 			return nil, nil, err
 		}
+		done = func() {
+			_ = limiter.Close() // tells Redis the last outcomes
+			_ = shared.Close()
+		}
 		opts = append(opts, clerkorg.WithRateLimiter(limiter))
 	}
 	client, err = clerkorg.NewClient(b.secretKey, opts...)

@@ -40,7 +40,10 @@ func newClerk() (client *clerkorg.Client, done func(), err error) {
 			_ = shared.Close()
 			return nil, nil, fmt.Errorf("a worker needs a key: %w", err)
 		}
-		opts, done = append(opts, clerkorg.WithRateLimiter(limiter)), func() { _ = shared.Close() }
+		opts, done = append(opts, clerkorg.WithRateLimiter(limiter)), func() {
+			_ = limiter.Close() // tells Redis the last outcomes
+			_ = shared.Close()
+		}
 	}
 	client, err = clerkorg.NewClientFromEnv(opts...)
 	if err != nil {
