@@ -124,7 +124,7 @@ func TestLostRefusalIsToldAgain(t *testing.T) {
 	server.FlushAll()
 	_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: hourly})
 	assert.InDelta(t, time.Hour, refusal(t, err).RetryAfter, float64(soon))
-	assert.Equal(t, "1", server.HGet(l.keys(hourly)[0], "guarded"))
+	assert.NotEmpty(t, server.HGet(l.keys(hourly)[0], "guarded"))
 }
 
 // TestFailoverLosesTheLastWrites takes from Redis what a replica that took over had not

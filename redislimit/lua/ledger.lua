@@ -143,13 +143,15 @@ local since = '(' .. text(now - window - slack)
 
 -- How many tokens are out: in flight, silent (their holders are dead, or slower than
 -- any request can be: they count as never answered, but still lie in flight), in
--- the log, and the last two together.
-local inflight, silent, logged, out = 0, 0, 0, 0
+-- the log, and the last two together. All that are silent may be more: those that
+-- have come back.
+local inflight, silent, logged, out, all_silent = 0, 0, 0, 0, 0
 
 -- count writes nothing.
 local function count()
   inflight = redis.call('ZCOUNT', flight, '(' .. text(now), '+inf')
   silent = redis.call('ZCOUNT', flight, since, text(now))
+  all_silent = redis.call('ZCARD', flight) - inflight
   logged = redis.call('ZCOUNT', log, since, '+inf')
   out = logged + silent
 end
@@ -184,7 +186,7 @@ end
 local function recent(moment, number)
   local times = {}
   for _, key in ipairs({log, flight}) do
-    if key == log or silent > 0 then
+    if key == log or all_silent > 0 then
       local upto = key == log and '+inf' or text(now)
       local found = redis.call('ZRANGEBYSCORE', key, moment, upto, 'WITHSCORES', 'LIMIT', 0, number or -1)
       for i = 2, #found, 2 do
@@ -192,7 +194,7 @@ local function recent(moment, number)
       end
     end
   end
-  if silent > 0 then
+  if all_silent > 0 then
     table.sort(times)
   end
   return times
