@@ -48,7 +48,7 @@ func (c *Client) acquireQuota(next handler) handler {
 		got, err = next(ctx, call)
 		outcome = outcomeOf(err)
 		if api, ok := errors.AsType[*APIError](err); ok && api.StatusCode == http.StatusTooManyRequests {
-			return nil, c.closeQuota(ctx, reservations[0].Quota, api)
+			return nil, c.closeQuota(ctx, reservations[0], api)
 		}
 		return got, err
 	}
@@ -83,14 +83,15 @@ func outcomeOf(err error) RequestOutcome {
 // closeQuota closes the quota of a call that the server refused with 429: that of the
 // endpoint where it has one, since the server does not say which limit was exceeded,
 // and refuses that endpoint in both cases.
-func (c *Client) closeQuota(ctx context.Context, quota Quota, api *APIError) error {
+func (c *Client) closeQuota(ctx context.Context, reservation Reservation, api *APIError) error {
+	quota := reservation.Quota
 	wait := api.RetryAfter
 	if wait == 0 {
 		wait = quota.Window / 10 // not told: at most ten attempts in a window
 	}
 	ctx = context.WithoutCancel(ctx)
 	c.warnUnsettled(ctx, quota, c.limiter.CloseUntil(ctx, quota, time.Now().Add(wait)))
-	return &RateLimitError{Quota: quota, RetryAfter: wait, Err: api}
+	return &RateLimitError{Quota: quota, RetryAfter: wait, Err: api, left: reservation.Left}
 }
 
 // warnUnsettled logs that a limiter could not be told the outcome of a call. The call

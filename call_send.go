@@ -29,6 +29,7 @@ func (c *Client) roundTrip(ctx context.Context, call *call) (*answer, error) {
 		return nil, call.fail(trace.maybeSent(), withContextErr(ctx, err))
 	}
 	defer resp.Body.Close()
+	c.clock.observe(resp.Header)
 	body := buffers.Get().(*bytes.Buffer)
 	if err := readAnswer(body, resp); err != nil {
 		releaseBuffer(body)

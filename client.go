@@ -40,6 +40,7 @@ type Client struct {
 	reserve    map[string]int // tokens to leave to others, by quota
 	maxWait    time.Duration
 	maxRetries int
+	clock      *serverClock // nil where the server's time does not matter
 
 	// authorize puts the secret key into a request, and redact takes it out of an
 	// answer. They are functions because no printer, encoder or logger can look into

@@ -194,6 +194,8 @@ type RateLimitError struct {
 	// [context.DeadlineExceeded] where the deadline of the call lies before the
 	// end of the wait, or nil.
 	Err error
+
+	left int // tokens that the limiter saw beside that of the request, where the server refused it
 }
 
 func (e *RateLimitError) Error() string {

@@ -86,6 +86,11 @@ func (s *OrganizationsService) CreateInvitationBulk(ctx context.Context, organiz
 	if err := p.err(); err != nil {
 		return nil, err
 	}
+	return s.createBulk(ctx, organizationID, wire)
+}
+
+// createBulk sends a bulk call that was checked.
+func (s *OrganizationsService) createBulk(ctx context.Context, organizationID string, wire []wireInvitation) ([]OrganizationInvitation, error) {
 	size := 2
 	for i := range wire {
 		size += wire[i].sizeOnWire()
@@ -98,7 +103,7 @@ func (s *OrganizationsService) CreateInvitationBulk(ctx context.Context, organiz
 		bodySize: size,
 		quota:    s.client.quotas[QuotaBulk],
 	}, func(data []byte) ([]OrganizationInvitation, error) {
-		return decodeBulk(data, len(params))
+		return decodeBulk(data, len(wire))
 	})
 }
 
@@ -145,6 +150,11 @@ func (s *OrganizationsService) CreateInvitation(ctx context.Context, organizatio
 	if err := p.err(); err != nil {
 		return nil, err
 	}
+	return s.create(ctx, organizationID, &wire)
+}
+
+// create sends a call for one invitation that was checked.
+func (s *OrganizationsService) create(ctx context.Context, organizationID string, wire *wireInvitation) (*OrganizationInvitation, error) {
 	return send(ctx, s.client, &call{
 		method:   http.MethodPost,
 		template: "/organizations/{organization_id}/invitations",

@@ -121,7 +121,8 @@ func TestInviteAllManyRefusedBatches(t *testing.T) {
 				results := gather(t, inviteAll(t, inMemory(t, server), server, people, nil), len(people))
 				assert.Equal(t, map[InviteOutcome]int{OutcomeInvited: 720, OutcomeRejected: 80}, countOutcomes(results))
 				if !partial {
-					assert.Contains(t, bulkSizes(server), 5, "none was halved")
+					halved := slices.ContainsFunc(bulkSizes(server), func(size int) bool { return size > 0 && size < MaxBulkInvitations })
+					assert.True(t, halved, "none was halved")
 				}
 				assertEachOnce(t, server, 720)
 			}, clerktest.WithBlocked(blocked), clerktest.WithPartialBulk(partial))
@@ -186,7 +187,6 @@ func TestInviteAllEnds(t *testing.T) {
 	}{
 		{401, CodeSecretKeyInvalid, ErrUnauthorized},
 		{402, CodeUnsupportedPlanFeatures, nil},
-		{402, CodeInsufficientSeats, nil},
 		{403, CodeOrganizationsNotEnabled, ErrForbidden},
 		{403, CodeAuthorizationInvalid, ErrForbidden},
 		{403, CodeMissingPermission, ErrForbidden},
@@ -202,6 +202,9 @@ func TestInviteAllEnds(t *testing.T) {
 		{410, "gone", nil},
 	} {
 		for _, op := range []clerktest.Operation{clerktest.OpBulk, clerktest.OpCreate, clerktest.OpList, clerktest.OpMemberships} {
+			if op == clerktest.OpMemberships && (tt.status == 400 || tt.status == 422) {
+				continue // a question about some addresses never ends a run
+			}
 			t.Run(fmt.Sprintf("status=%d/code=%s/%s", tt.status, tt.code, op), func(t *testing.T) {
 				bubble(t, func(t *testing.T, server *clerktest.Server) {
 					server.Inject(clerktest.Fault{Operation: op, Kind: clerktest.FaultStatus, Status: tt.status, Code: string(tt.code)})

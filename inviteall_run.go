@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
-
-	"github.com/clerkorg/clerkorg-go/internal/ledger"
 )
 
 // Numbers that shape a run.
@@ -21,9 +17,6 @@ const (
 	// request that went unanswered may arrive late, and gets LateArrival.
 	settleDelay = 2 * time.Second
 
-	// clockSkew is how far the server's clock may be off ours.
-	clockSkew = 5 * time.Minute
-
 	// An input whose calls keep saying nothing about it goes alone after so many,
 	// and is rejected after so many alone.
 	maxBulkFailures, maxSingleFailures = 3, 10
@@ -32,39 +25,49 @@ const (
 // row is one input on its way.
 type row struct {
 	index    int
-	params   CreateInvitationParams
+	wire     wireInvitation // as it is sent; nothing in it belongs to the caller
 	key      personKey
-	tried    time.Time // when it was first sent
+	tried    time.Time // when it was first sent, by the server's clock
 	failures int       // calls that said nothing about it
-	home     *[]*row   // the queue it waits in, or came from
+	home     queue     // the queue of the backlog in which it waits, or from which it came
+	checked  bool      // it is known to be no member
+
+	// maybeCreated is set where a call with the row may have created its invitation
+	// without saying so.
+	maybeCreated bool
+
+	lookFrom time.Time // when to look its invitation up
+	lookEnd  time.Time // when to stop looking
 }
 
 // inviteRun is one run of InviteAll. All of it belongs to the goroutine that
 // ranges: calls run in goroutines of their own, and hand back a function that
 // the loop carries out.
 type inviteRun struct {
-	ctx    context.Context
-	sender *Client // for creating: never waits, never sends twice
-	reader *Client // for reading: waits for quota for as long as an outage may last
-	org    string
-	opts   InviteAllOptions
+	ctx     context.Context
+	sender  *Client // for creating: never waits, never sends twice
+	reader  *Client // for reading: waits for quota for as long as an outage may last
+	clock   *serverClock
+	org     string
+	opts    InviteAllOptions
+	started time.Time
 
-	next      func() (CreateInvitationParams, bool)
+	feed      *feed
 	exhausted bool
-	inputs    int // read so far
-	undecided int // of those
+	undecided int
 
-	people    people
-	ready     bool   // the first look at the server is over
-	unchecked []*row // may be members
-	known     []*row // have an invitation, which is to be looked up
-	fresh     []*row // may be sent by any lane
-	survivors []*row // of batches in which others were named: likely good
-	apart     []*row // of batches in which nobody was named: one by one
-	halves    [][]*row
+	people   people
+	reading  bool   // the first look at the server has begun
+	ready    bool   // it is over, or there is none
+	small    bool   // there is none: all inputs fit into one call
+	asked    []*row // not yet asked about: they may be members
+	taken    []*row // have an invitation, which is to be looked up
+	backlog  *backlog
+	culprits culprits
 
 	bulk, single lane
-	lookups      int // reads under way for known and unchecked
+	lookups      int // reads under way for taken and asked
+	checking     int // of them for asked
 
 	inFlight int
 	applied  chan func()
@@ -78,34 +81,33 @@ type inviteRun struct {
 	progress Progress
 }
 
-// lane is one of the two ways to send.
-type lane struct {
-	quota    Quota
-	inFlight int
-	until    time.Time // it has no quota before
-	full     bool      // the organization has no room for a batch: the lane is closed
-}
-
-func newInviteRun(ctx context.Context, client *Client, org string, next func() (CreateInvitationParams, bool), opts InviteAllOptions) *inviteRun {
+func newInviteRun(ctx context.Context, client *Client, org string, input *feed, opts InviteAllOptions) *inviteRun {
 	reserve := map[string]int{QuotaBulk: opts.ReserveBulk, QuotaCreate: opts.ReserveSingle}
-	return &inviteRun{
+	r := &inviteRun{
 		ctx:      ctx,
 		sender:   client.with(0, 0, reserve),
 		reader:   client.with(max(opts.MaxOutage, time.Minute), client.maxRetries, nil),
+		clock:    &serverClock{},
 		org:      org,
 		opts:     opts,
-		next:     next,
+		started:  time.Now(),
+		feed:     input,
 		people:   newPeople(),
+		culprits: newCulprits(),
 		bulk:     lane{quota: client.quotas[QuotaBulk]},
 		single:   lane{quota: client.quotas[QuotaCreate]},
 		applied:  make(chan func()),
 		progress: Progress{Outcomes: map[InviteOutcome]int{}},
 	}
+	r.sender.clock, r.reader.clock = r.clock, r.clock
+	// So many rows of refused batches may wait for the single lane: what it takes an
+	// hour for.
+	r.backlog = newBacklog(opts.BulkOnly, r.single.quota.Limit-opts.ReserveSingle)
+	return r
 }
 
 // loop is the life of a run.
 func (r *inviteRun) loop(yield func(InviteResult, error) bool) {
-	r.readServer()
 	for {
 		for len(r.out) > 0 {
 			result := r.out[0]
@@ -116,9 +118,10 @@ func (r *inviteRun) loop(yield func(InviteResult, error) bool) {
 		}
 		r.out = nil
 		if r.fatal == nil && r.ctx.Err() != nil {
-			r.fatal = r.ctx.Err()
+			r.fatal = r.interrupted()
 		}
 		if r.fatal == nil {
+			r.begin()
 			r.fill()
 			r.dispatch()
 		}
@@ -136,6 +139,14 @@ func (r *inviteRun) loop(yield func(InviteResult, error) bool) {
 	}
 }
 
+// interrupted is the error of the context, and what has been failing when it ended.
+func (r *inviteRun) interrupted() error {
+	if r.progress.Err == nil {
+		return r.ctx.Err()
+	}
+	return fmt.Errorf("%w: %w", r.ctx.Err(), r.progress.Err)
+}
+
 func (r *inviteRun) finished() bool { return r.ready && r.exhausted && r.undecided == 0 }
 
 // start runs job in a goroutine, and what it returns in the loop.
@@ -151,6 +162,10 @@ func (r *inviteRun) drain() {
 	}
 }
 
+// errStalled ends a run that has neither work under way nor a moment to wait for,
+// which would otherwise wait for ever.
+var errStalled = errors.New("clerkorg: InviteAll has nothing to wait for; this is a bug of the package")
+
 // wait sleeps until something is to be done.
 func (r *inviteRun) wait() {
 	r.report()
@@ -160,6 +175,14 @@ func (r *inviteRun) wait() {
 		defer timer.Stop()
 		wake = timer.C
 	}
+	var pulled <-chan struct{}
+	if !r.exhausted && (!r.ready || r.undecided < maxUndecided) && r.fatal == nil {
+		pulled = r.feed.wake
+	}
+	if wake == nil && pulled == nil && r.inFlight == 0 {
+		r.stop(errStalled)
+		return
+	}
 	ended := r.ctx.Done()
 	if r.fatal != nil {
 		ended = nil // known by now; what is under way is waited for
@@ -168,126 +191,110 @@ func (r *inviteRun) wait() {
 	case apply := <-r.applied:
 		r.inFlight--
 		apply()
+	case <-pulled:
 	case <-wake:
 	case <-ended:
 	}
 }
 
-// wakeAt is when a lane that has nothing to do but wait can go on.
+// wakeAt is the next moment at which something can be done that nothing under way
+// leads to.
 func (r *inviteRun) wakeAt() time.Time {
 	now := time.Now()
 	if r.pauseUntil.After(now) {
 		return r.pauseUntil
 	}
 	var at time.Time
-	for _, l := range []*lane{&r.bulk, &r.single} {
-		if l.until.After(now) && (at.IsZero() || l.until.Before(at)) {
-			at = l.until
+	sooner := func(t time.Time) {
+		if t.After(now) && (at.IsZero() || t.Before(at)) {
+			at = t
 		}
+	}
+	sooner(r.bulk.until)
+	sooner(r.single.until)
+	for _, in := range r.taken {
+		sooner(in.lookFrom)
+	}
+	if !r.exhausted {
+		_, _, last := r.feed.waiting()
+		sooner(last.Add(quietAfter))
 	}
 	return at
 }
 
-// fill reads inputs while there is room.
+// quiet reports whether the sequence has yielded nothing for a while.
+func (r *inviteRun) quiet() bool {
+	_, _, last := r.feed.waiting()
+	return time.Since(last) >= quietAfter
+}
+
+// begin begins with a look at the server, as soon as it is known that the inputs do
+// not fit into one call. Where they do, nothing is read: a refusal tells what is to
+// be looked up.
+func (r *inviteRun) begin() {
+	if r.reading || r.ready {
+		return
+	}
+	n, ended, _ := r.feed.waiting()
+	switch {
+	case !r.opts.Since.IsZero(), n > MaxBulkInvitations, !ended && r.quiet():
+		r.reading = true
+		r.readServer()
+	case ended:
+		r.ready, r.small = true, true
+	}
+}
+
+// fill takes inputs while there is room.
 func (r *inviteRun) fill() {
-	for r.ready && !r.exhausted && r.undecided < maxUndecided && len(r.out) < maxUndecided {
-		params, ok := r.next()
-		if !ok {
-			r.exhausted = true
+	for r.ready && !r.exhausted && r.fatal == nil && r.undecided < maxUndecided && len(r.out) < maxUndecided {
+		inputs, ended := r.feed.take(maxUndecided - r.undecided)
+		r.exhausted = ended
+		for _, in := range inputs {
+			if r.fatal == nil {
+				r.admit(in.row, in.err)
+			}
+		}
+		if len(inputs) == 0 {
 			return
 		}
-		r.admit(&row{index: r.inputs, params: params})
 	}
 }
 
 // admit decides what can be decided of an input without asking.
-func (r *inviteRun) admit(in *row) {
-	r.inputs++
+func (r *inviteRun) admit(in *row, invalid error) {
 	r.undecided++
-	var p problems
-	p.invitation(in.index, &in.params, nil)
-	if err := p.err(); err != nil {
+	if invalid != nil {
+		r.decide(in, InviteResult{Outcome: OutcomeRejected, Err: invalid})
+		return
+	}
+	if err := r.culprits.reason(in); err != nil {
 		r.decide(in, InviteResult{Outcome: OutcomeRejected, Err: err})
 		return
 	}
-	in.key = r.people.key(in.params.EmailAddress)
-	switch first, known := r.people.claim(in.key, in.index); {
-	case !known:
-		r.unchecked = append(r.unchecked, in)
-	case first >= 0:
+	in.key = r.people.key(in.wire.EmailAddress)
+	switch first, pending := r.people.claim(in.key, in.index); {
+	case first != in.index:
 		r.decide(in, InviteResult{Outcome: OutcomeDuplicate, DuplicateOf: first})
+	case pending != nil:
+		pending.EmailAddress = in.wire.EmailAddress
+		r.decide(in, InviteResult{Outcome: OutcomeAlreadyInvited, Invitation: pending})
+	case r.small:
+		r.backlog.add(queueFresh, in)
 	default:
-		r.people.own(in.key, in.index)
-		if invitation := r.people.recall(in.key); invitation != nil {
-			r.decide(in, InviteResult{Outcome: OutcomeAlreadyInvited, Invitation: invitation})
-			return
-		}
-		r.known = append(r.known, in)
+		r.asked = append(r.asked, in)
 	}
 }
 
 // decide gives a row its result.
 func (r *inviteRun) decide(in *row, result InviteResult) {
-	result.Index, result.Params = in.index, in.params
+	result.Index, result.Params = in.index, in.wire.params()
 	r.undecided--
 	r.progress.Done++
 	r.progress.Outcomes[result.Outcome]++
 	r.out = append(r.out, result)
-}
-
-// queue puts rows at the end of a queue.
-func (r *inviteRun) queue(home *[]*row, rows ...*row) {
-	for _, in := range rows {
-		in.home = home
-	}
-	*home = append(*home, rows...)
-}
-
-// requeue puts rows back to the front of the queue they came from.
-func (r *inviteRun) requeue(rows ...*row) {
-	for _, in := range slices.Backward(rows) {
-		*in.home = slices.Insert(*in.home, 0, in)
-	}
-}
-
-// streak counts failures in a row, of one kind of call.
-type streak struct {
-	failures int
-	since    time.Time
-}
-
-// ok notes that such calls work.
-func (s *streak) ok() { s.failures = 0 }
-
-// backoff is how long to pause: not at all at first, then twice as long each
-// time, up to a minute.
-func (s *streak) backoff() time.Duration {
-	if !s.repeated() {
-		return 0
-	}
-	return min(time.Minute, time.Second<<min(s.failures-2, 10))
-}
-
-// repeated reports whether there has been more than one failure.
-func (s *streak) repeated() bool { return s.failures > 1 }
-
-// failed notes that a call has failed, and pauses. It gives up after MaxOutage.
-func (r *inviteRun) failed(s *streak, err error) {
-	now := time.Now()
-	if s.failures == 0 {
-		s.since = now
-	}
-	s.failures++
-	if down := now.Sub(s.since); down > r.opts.MaxOutage {
-		r.stop(fmt.Errorf("clerkorg: no call has succeeded for %s: %w", down.Round(time.Second), err))
-		return
-	}
-	r.pause(s.backoff())
-}
-
-func (r *inviteRun) pause(d time.Duration) {
-	if until := time.Now().Add(d); until.After(r.pauseUntil) {
-		r.pauseUntil = until
+	if most := r.opts.StopAfterRejected; most > 0 && r.progress.Outcomes[OutcomeRejected] >= most {
+		r.stop(fmt.Errorf("%w: %d, the last one for this reason: %w", ErrTooManyRejected, most, result.Err))
 	}
 }
 
@@ -296,76 +303,4 @@ func (r *inviteRun) stop(err error) {
 	if r.fatal == nil {
 		r.fatal = err
 	}
-}
-
-// readFailed handles a read that failed, and reports whether to try it again.
-func (r *inviteRun) readFailed(err error) (retry bool) {
-	var invalid *ValidationError
-	api, _ := errors.AsType[*APIError](err)
-	switch {
-	case r.ctx.Err() != nil:
-		return false
-	case errors.As(err, &invalid), api != nil && api.StatusCode < 500 && !errors.Is(err, ErrRateLimited):
-		r.stop(err)
-		return false
-	}
-	r.failed(&r.reads, err)
-	return r.fatal == nil
-}
-
-// report tells how things stand.
-func (r *inviteRun) report() {
-	if r.opts.OnProgress == nil {
-		return
-	}
-	p := r.progress
-	p.Outcomes = maps.Clone(r.progress.Outcomes)
-	p.Remaining = max(r.undecided, r.opts.Total-p.Done)
-	now := time.Now()
-	var next time.Time
-	p.BulkLeft, next = r.left(&r.bulk, r.opts.ReserveBulk, next)
-	if !r.opts.BulkOnly {
-		p.SingleLeft, next = r.left(&r.single, r.opts.ReserveSingle, next)
-	}
-	if p.BulkLeft+p.SingleLeft == 0 {
-		p.NextSlotAt = next
-	}
-	if r.pauseUntil.After(now) {
-		p.NextSlotAt = r.pauseUntil
-	}
-	if r.ready {
-		p.EstimatedEnd = r.estimate(p, now, next)
-	}
-	r.opts.OnProgress(p)
-}
-
-// left is how many calls of a lane can be made now, and the earlier one of next
-// and the moment when it can make another.
-func (r *inviteRun) left(l *lane, reserve int, next time.Time) (int, time.Time) {
-	state, err := r.sender.limiter.State(r.ctx, l.quota)
-	if err != nil {
-		return 0, next
-	}
-	if !state.NextAt.IsZero() && (next.IsZero() || state.NextAt.Before(next)) {
-		next = state.NextAt
-	}
-	return max(0, state.Available-reserve), next
-}
-
-// estimate is when what remains will have been sent: now if the tokens at hand
-// are enough, and otherwise so many windows later.
-func (r *inviteRun) estimate(p Progress, now, next time.Time) time.Time {
-	hourly := MaxBulkInvitations * (r.bulk.quota.Limit - r.opts.ReserveBulk)
-	if !r.opts.BulkOnly {
-		hourly += r.single.quota.Limit - r.opts.ReserveSingle
-	}
-	beyond := p.Remaining - MaxBulkInvitations*p.BulkLeft - p.SingleLeft
-	if beyond <= 0 {
-		return now
-	}
-	if next.IsZero() {
-		next = now.Add(r.bulk.quota.Window)
-	}
-	windows := (beyond - 1) / hourly
-	return next.Add(time.Duration(windows) * (r.bulk.quota.Window + ledger.Slack))
 }

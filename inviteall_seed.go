@@ -6,34 +6,67 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/clerkorg/clerkorg-go/internal/ledger"
 )
 
 // seedQuotas tells a limiter that can be told of the calls that the instance's
-// newest invitations came from.
-func (r *inviteRun) seedQuotas(ctx context.Context) error {
+// newest invitations came from, and returns whether there are any.
+func (r *inviteRun) seedQuotas(ctx context.Context) (seeded bool, err error) {
 	seeder, ok := r.sender.limiter.(Seeder)
 	if !ok {
-		return nil
+		return false, nil
 	}
-	oldest := time.Now().Add(-max(r.bulk.quota.Window, r.single.quota.Window) - clockSkew)
+	oldest := r.clock.now().Add(-max(r.bulk.quota.Window, r.single.quota.Window) - r.clock.tolerance() - ledger.Slack)
 	var created []OrganizationInvitation
 	for invitation, err := range r.reader.Organizations.InstanceInvitations(ctx, nil) {
 		if api, ok := errors.AsType[*APIError](err); ok && api.StatusCode < 500 {
-			return nil // the key may not see it; a 429 will be lived with
+			return false, nil // the key may not see it; a 429 will be lived with
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		if invitation.CreatedAt.Before(oldest) {
 			break
 		}
-		created = append(created, OrganizationInvitation{OrganizationID: invitation.OrganizationID, CreatedAt: invitation.CreatedAt})
+		created = append(created, OrganizationInvitation{
+			OrganizationID: invitation.OrganizationID,
+			CreatedAt:      Timestamp{invitation.CreatedAt.Add(-r.clock.offset())},
+		})
 	}
 	bulk, single := callsOf(created)
 	if err := seeder.Seed(ctx, r.bulk.quota, bulk...); err != nil {
-		return err
+		return false, err
 	}
-	return seeder.Seed(ctx, r.single.quota, single...)
+	if err := seeder.Seed(ctx, r.single.quota, single...); err != nil {
+		return false, err
+	}
+	return len(bulk)+len(single) > 0, nil
+}
+
+// tellUnseen tells the limiter of calls that no list shows, because they were refused
+// or created nothing: after a restart the server refuses an attempt although the
+// limiter saw room for so many more. They were made before this run began.
+func (r *inviteRun) tellUnseen(a *attempt, room int) {
+	l := a.lane
+	seeder, ok := r.sender.limiter.(Seeder)
+	if !ok || a.sent.Before(l.toldAt) || time.Since(r.started) > l.quota.Window+ledger.Slack {
+		return
+	}
+	l.toldAt = time.Now()
+	l.beCautious(r.started)
+	// Some of those that the limiter knows may be none, or count no more: they have kept
+	// others from being noticed.
+	unseen := make([]time.Time, room+l.quota.Limit/10)
+	for i := range unseen {
+		l.unseen++ // a moment of its own: a limiter leaves out what it was told before
+		unseen[i] = r.started.Add(-time.Duration(l.unseen))
+	}
+	ctx := context.WithoutCancel(r.ctx)
+	r.start(func() func() {
+		r.sender.warnUnsettled(ctx, l.quota, seeder.Seed(ctx, l.quota, unseen...))
+		return func() {}
+	})
 }
 
 // bulkGap is how close in time the invitations of one bulk call are to each

@@ -105,27 +105,3 @@ func TestInviteAllPoison(t *testing.T) {
 		}
 	}
 }
-
-// TestInviteAllChangedParams has metadata that grows after it was read.
-func TestInviteAllChangedParams(t *testing.T) {
-	for _, bulkOnly := range []bool{false, true} {
-		t.Run(fmt.Sprintf("bulkOnly=%t", bulkOnly), func(t *testing.T) {
-			bubble(t, func(t *testing.T, server *clerktest.Server) {
-				people := crowd(30, nil)
-				metadata := map[string]any{}
-				people[7].PublicMetadata = metadata
-				client := through(t, server, func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
-					if strings.HasSuffix(req.URL.Path, "/memberships") {
-						metadata["text"] = strings.Repeat("x", 9000)
-					}
-					return next.RoundTrip(req)
-				})
-				results := gather(t, inviteAll(t, client, server, people, &InviteAllOptions{BulkOnly: bulkOnly}), len(people))
-				assert.Equal(t, map[InviteOutcome]int{OutcomeInvited: 29, OutcomeRejected: 1}, countOutcomes(results))
-				var invalid *ValidationError
-				require.ErrorAs(t, results[7].Err, &invalid)
-				assert.Equal(t, 7, invalid.Problems[0].Index)
-			})
-		})
-	}
-}

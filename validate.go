@@ -88,6 +88,25 @@ func (w *wireInvitation) sizeOnWire() int {
 		len(w.PublicMetadata) + len(w.PrivateMetadata)
 }
 
+// params is the invitation as the caller gave it, with its metadata as JSON.
+func (w *wireInvitation) params() CreateInvitationParams {
+	params := CreateInvitationParams{
+		EmailAddress:  w.EmailAddress,
+		Role:          w.Role,
+		InviterUserID: w.InviterUserID,
+		RedirectURL:   w.RedirectURL,
+		ExpiresInDays: w.ExpiresInDays,
+		Notify:        w.Notify,
+	}
+	if w.PublicMetadata != nil {
+		params.PublicMetadata = Metadata(w.PublicMetadata)
+	}
+	if w.PrivateMetadata != nil {
+		params.PrivateMetadata = Metadata(w.PrivateMetadata)
+	}
+	return params
+}
+
 // invitation checks one of the params. Its metadata is encoded at the end of buf.
 func (p *problems) invitation(i int, params *CreateInvitationParams, buf []byte) (wireInvitation, []byte) {
 	p.address(i, "email_address", params.EmailAddress)

@@ -22,6 +22,7 @@ const (
 	OpMemberships  Operation = "organization.memberships" // GET /organizations/{id}/memberships
 	OpOrganization Operation = "organization.get"         // GET /organizations/{id}
 	OpUsers        Operation = "users.list"               // GET /users
+	OpRoles        Operation = "roles.list"               // GET /organization_roles
 )
 
 // route is what a method and a path ask for.
@@ -50,6 +51,7 @@ var endpoints = []endpoint{
 	{http.MethodGet, []string{"organizations", "{org}", "memberships"}, OpMemberships},
 	{http.MethodGet, []string{"organizations", "{org}"}, OpOrganization},
 	{http.MethodGet, []string{"users"}, OpUsers},
+	{http.MethodGet, []string{"organization_roles"}, OpRoles},
 }
 
 // resolve finds the operation of a request. A path is split before it is

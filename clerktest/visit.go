@@ -198,6 +198,8 @@ func (v *visit) operate() (any, *apiError) {
 		return v.s.memberships(v)
 	case OpUsers:
 		return v.s.users(v)
+	case OpRoles:
+		return v.s.roles(v)
 	default:
 		return v.s.getOrganization(v)
 	}
