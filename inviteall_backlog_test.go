@@ -29,8 +29,8 @@ func namesOf(rows []*row) string {
 }
 
 var (
-	blockedRefusal = &APIError{StatusCode: 403, Errors: []ErrorDetail{{Code: CodeNotAllowedAccess}}}
-	vagueRefusal   = &APIError{StatusCode: 400, Errors: []ErrorDetail{{Code: CodeBadRequest}}}
+	errBlocked = &APIError{StatusCode: 403, Errors: []ErrorDetail{{Code: CodeNotAllowedAccess}}}
+	errVague   = &APIError{StatusCode: 400, Errors: []ErrorDetail{{Code: CodeBadRequest}}}
 )
 
 // TestBacklogOrder tells what is sent next, and what follows from the answer. A
@@ -62,22 +62,22 @@ func TestBacklogOrder(t *testing.T) {
 		"unnamed: one by one": {
 			rows: "abcdefghijkl", maxSingle: 10, steps: []string{"bulk abcdefghij refused", "single a", "single b", "bulk kl", "single c"}},
 		"more than the single lane takes": {
-			rows: "abcdefghijklmnopqrst", maxSingle: 10, refusal: blockedRefusal,
+			rows: "abcdefghijklmnopqrst", maxSingle: 10, refusal: errBlocked,
 			steps: []string{"bulk abcdefghij refused", "bulk klmnopqrst refused", "bulk klmno created", "bulk pq created", "bulk r created", "bulk s created"}, bad: "t"},
 		"bulk only: the half that is refused is halved, the other one is likely good": {
-			rows: "abcdefghij", bulkOnly: true, refusal: blockedRefusal,
+			rows: "abcdefghij", bulkOnly: true, refusal: errBlocked,
 			steps: []string{"bulk abcdefghij refused", "bulk abcde refused", "bulk ab refused", "bulk a refused", "bulk fghijcdeb", "bulk"}},
 		"bulk only: the half beside one that was created is halved": {
-			rows: "abcdefghij", bulkOnly: true, refusal: blockedRefusal,
+			rows: "abcdefghij", bulkOnly: true, refusal: errBlocked,
 			steps: []string{"bulk abcdefghij refused", "bulk abcde created", "bulk fg created", "bulk h created", "bulk i refused", "bulk j"}},
 		"bulk only: the last of a group needs no call": {
-			rows: "abcdefghij", bulkOnly: true, refusal: blockedRefusal,
+			rows: "abcdefghij", bulkOnly: true, refusal: errBlocked,
 			steps: []string{"bulk abcdefghij refused", "bulk abcde created", "bulk fg created", "bulk h created", "bulk i created", "bulk"}, bad: "j"},
 		"bulk only: a refusal that may be about all rows together proves nothing": {
-			rows: "abcd", bulkOnly: true, refusal: vagueRefusal,
+			rows: "abcd", bulkOnly: true, refusal: errVague,
 			steps: []string{"bulk abcd refused", "bulk ab created", "bulk c created", "bulk d", "bulk"}},
 		"single calls take from groups": {
-			rows: "abcdefghij", refusal: blockedRefusal,
+			rows: "abcdefghij", refusal: errBlocked,
 			steps: []string{"bulk abcdefghij refused", "single a refused", "bulk bcdefghij", "single"}},
 		"a part of a group that is put back": {
 			rows: "abcdef", bulkOnly: true,
@@ -96,7 +96,7 @@ func TestBacklogOrder(t *testing.T) {
 			b.add(queueFresh, rowsOf(tt.rows)...)
 			refusal := tt.refusal
 			if refusal == nil {
-				refusal = vagueRefusal
+				refusal = errVague
 			}
 			var bad strings.Builder
 			for i, step := range tt.steps {
@@ -151,8 +151,8 @@ func TestBacklogRemove(t *testing.T) {
 	b.add(queueFresh, rows[:3]...)
 	b.add(queueLikely, rows[3:5]...)
 	b.add(queueSingle, rows[5:7]...)
-	b.addGroup(rows[7:9], vagueRefusal)
-	b.addGroup(rows[9:12], vagueRefusal)
+	b.addGroup(rows[7:9], errVague)
+	b.addGroup(rows[9:12], errVague)
 	removed := b.remove(func(in *row) bool { return strings.Contains("bdfk", in.wire.EmailAddress) })
 	assert.Equal(t, "bdfk", namesOf(removed))
 	assert.Equal(t, "ac", namesOf(b.fresh))
@@ -196,10 +196,10 @@ func TestBacklogCost(t *testing.T) {
 				}
 				if len(sent.rows) == 1 {
 					rejected[sent.rows[0].index] = true
-					b.refused(sent, nil, false, blockedRefusal)
+					b.refused(sent, nil, false, errBlocked)
 					continue
 				}
-				b.refused(sent, sent.rows, false, blockedRefusal)
+				b.refused(sent, sent.rows, false, errBlocked)
 			}
 			cost := (float64(calls) - people/10) / float64(bad)
 			t.Logf("%.2f bulk calls for each of %d bad rows", cost, bad)

@@ -15,7 +15,8 @@ type people struct {
 	seeds [2]maphash.Seed
 
 	// entries holds, of each address, the index of the first input with it, or, below
-	// zero, the complement of the index in pending of its invitation.
+	// zero, the complement of the index in pending of its invitation. Memory ends before
+	// 31 bits do.
 	entries map[personKey]int32
 	pending pendingInvitations
 }
@@ -30,7 +31,7 @@ func newPeople() people {
 func (p *people) key(address string) personKey {
 	address = AddressKey(address)
 	first, second := maphash.String(p.seeds[0], address), maphash.String(p.seeds[1], address)
-	return personKey{uint32(first), uint32(first >> 32), uint32(second)}
+	return personKey{uint32(first), uint32(first >> 32), uint32(second)} //nolint:gosec // hashes may be cut
 }
 
 // claim makes an input the first with its address, unless another input is, whose
@@ -41,7 +42,7 @@ func (p *people) claim(key personKey, index int) (first int, pending *Organizati
 	if known && entry >= 0 {
 		return int(entry), nil
 	}
-	p.entries[key] = int32(index)
+	p.entries[key] = int32(index) //nolint:gosec // see entries
 	if known {
 		return index, p.pending.take(int(^entry))
 	}
@@ -53,7 +54,7 @@ func (p *people) claim(key personKey, index int) (first int, pending *Organizati
 func (p *people) remember(invitation *OrganizationInvitation) {
 	key := p.key(invitation.EmailAddress)
 	if _, known := p.entries[key]; !known {
-		p.entries[key] = ^int32(p.pending.add(invitation))
+		p.entries[key] = ^int32(p.pending.add(invitation)) //nolint:gosec // see entries
 	}
 }
 
@@ -70,14 +71,14 @@ type pendingInvitations struct {
 	ids   []byte            // of brief, one after the other
 
 	names map[string]uint8 // index in texts of a role, a status or an organization id
-	texts []string
+	texts []string         // at most 256
 }
 
 // briefInvitation is what is kept of one of very many invitations.
 type briefInvitation struct {
-	id               uint32 // where its id begins in ids; its length stands there first
-	created, expires int64  // milliseconds
-	role, status     uint8  // in texts
+	id               int   // where its id begins in ids; its length stands there first
+	created, expires int64 // milliseconds
+	role, status     uint8 // in texts
 	organization     uint8
 }
 
@@ -90,7 +91,7 @@ func (p *pendingInvitations) add(invitation *OrganizationInvitation) int {
 		return len(p.whole) - 1
 	}
 	p.brief = append(p.brief, briefInvitation{
-		id:           uint32(len(p.ids)),
+		id:           len(p.ids),
 		created:      milliseconds(invitation.CreatedAt),
 		expires:      milliseconds(invitation.ExpiresAt),
 		role:         p.text(string(invitation.Role)),
@@ -111,10 +112,10 @@ func (p *pendingInvitations) take(index int) *OrganizationInvitation {
 	}
 	brief := p.brief[index-len(p.whole)]
 	n, width := binary.Uvarint(p.ids[brief.id:])
-	start := int(brief.id) + width
+	id := p.ids[brief.id+width:][:n]
 	return &OrganizationInvitation{
 		Object:         "organization_invitation",
-		ID:             string(p.ids[start : start+int(n)]),
+		ID:             string(id),
 		Role:           Role(p.texts[brief.role]),
 		Status:         InvitationStatus(p.texts[brief.status]),
 		OrganizationID: p.texts[brief.organization],
@@ -132,7 +133,7 @@ func (p *pendingInvitations) text(s string) uint8 {
 	if i, known := p.names[s]; known || len(p.texts) > 255 {
 		return i
 	}
-	i := uint8(len(p.texts))
+	i := uint8(len(p.texts)) //nolint:gosec // at most 255
 	p.names[s] = i
 	p.texts = append(p.texts, s)
 	return i

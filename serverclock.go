@@ -29,7 +29,7 @@ func (c *serverClock) observe(header http.Header) {
 		return
 	}
 	const half = time.Second / 2 // Date is cut to whole seconds
-	c.ahead.Store(int64(date.Add(half).Sub(time.Now())))
+	c.ahead.Store(int64(time.Until(date.Add(half))))
 	c.known.Store(true)
 }
 
