@@ -2,6 +2,7 @@ package clerkorg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -14,7 +15,14 @@ type culprits struct {
 	roles    map[Role]*APIError
 	inviters map[string]*APIError
 	searched map[culprit]bool // pairs of which a search was begun
+
+	accepted map[Role]bool // roles with which rows were invited
+	failures map[Role]int  // rows with a role that were refused alone, and nothing tells why
 }
+
+// blameAfter is how many rows with a role, and without an inviter, have to be refused
+// as unknown before the role is taken for the reason where the roles cannot be read.
+const blameAfter = 3
 
 // culprit is what of a row other rows can have too.
 type culprit struct {
@@ -23,7 +31,7 @@ type culprit struct {
 }
 
 func newCulprits() culprits {
-	return culprits{map[Role]*APIError{}, map[string]*APIError{}, map[culprit]bool{}}
+	return culprits{map[Role]*APIError{}, map[string]*APIError{}, map[culprit]bool{}, map[Role]bool{}, map[Role]int{}}
 }
 
 // reason is why a row will be refused, nil where that is not known.
@@ -62,18 +70,24 @@ func (r *inviteRun) rejectCulprits() {
 }
 
 // findCulprit reads whether the instance has the role of a row that was refused as
-// unknown, and whether its inviter is a member. An answer that does not tell is not
-// worth another read: such rows are refused one by one.
+// unknown, and whether its inviter is a member.
 func (r *inviteRun) findCulprit(in *row, api *APIError) {
 	suspect := culprit{in.wire.Role, in.wire.InviterUserID}
 	if r.culprits.searched[suspect] {
+		r.blame(suspect, api)
 		return
 	}
 	r.culprits.searched[suspect] = true
 	r.start(func() func() {
-		noRole, noInviter := r.missing(r.ctx, suspect)
+		known, err := r.hasRole(r.ctx, suspect.role)
+		noInviter := suspect.inviter != "" && r.isNoMember(r.ctx, suspect.inviter)
 		return func() {
-			if noRole {
+			switch {
+			case err != nil:
+				r.blame(suspect, api)
+			case known:
+				r.culprits.accepted[suspect.role] = true
+			default:
 				r.culprits.roles[suspect.role] = api
 			}
 			if noInviter {
@@ -84,36 +98,59 @@ func (r *inviteRun) findCulprit(in *row, api *APIError) {
 	})
 }
 
-// missing reports what the server certainly does not know.
+// blame counts a row that was refused as unknown. Of what it names, only the role is
+// in question where it names no inviter: the organization is known.
+func (r *inviteRun) blame(suspect culprit, api *APIError) {
+	c := &r.culprits
+	if suspect.inviter != "" || c.accepted[suspect.role] {
+		return
+	}
+	c.failures[suspect.role]++
+	if c.failures[suspect.role] >= blameAfter {
+		c.roles[suspect.role] = api
+		r.rejectCulprits()
+	}
+}
+
+// hasRole reports whether the instance has a role.
 //
 // Clerk: https://clerk.com/docs/reference/backend-api/tag/Organization-Roles#operation/ListOrganizationRoles
 // (GET /organization_roles)
-func (r *inviteRun) missing(ctx context.Context, suspect culprit) (noRole, noInviter bool) {
+func (r *inviteRun) hasRole(ctx context.Context, role Role) (bool, error) {
 	type roleList struct {
 		Data []struct {
 			Key Role `json:"key"`
 		} `json:"data"`
 		TotalCount int `json:"total_count"`
 	}
-	page := url.Values{"limit": {strconv.Itoa(maxPageSize)}}
-	roles, err := send(ctx, r.reader, &call{method: http.MethodGet, template: "/organization_roles", query: page.Encode()}, decode[roleList])
-	if err == nil && len(roles.Data) > 0 && roles.TotalCount <= len(roles.Data) {
-		noRole = true
-		for _, known := range roles.Data {
-			noRole = noRole && known.Key != suspect.role
+	roles, err := send(ctx, r.reader, &call{
+		method:   http.MethodGet,
+		template: "/organization_roles",
+		query:    url.Values{"limit": {strconv.Itoa(maxPageSize)}}.Encode(),
+	}, decode[roleList])
+	if err != nil {
+		return false, err
+	}
+	for _, known := range roles.Data {
+		if known.Key == role {
+			return true, nil
 		}
 	}
-	if suspect.inviter == "" {
-		return noRole, false
+	if len(roles.Data) == 0 || roles.TotalCount > len(roles.Data) {
+		return false, errors.New("the list of roles is not whole")
 	}
-	page.Set("user_id", suspect.inviter)
+	return false, nil
+}
+
+// isNoMember reports whether a user is certainly no member of the organization.
+func (r *inviteRun) isNoMember(ctx context.Context, user string) bool {
 	members, err := send(ctx, r.reader, &call{
 		method:   http.MethodGet,
 		template: "/organizations/{organization_id}/memberships",
 		ids:      [2]string{r.org},
-		query:    page.Encode(),
+		query:    url.Values{"limit": {strconv.Itoa(maxPageSize)}, "user_id": {user}}.Encode(),
 	}, decode[MembershipList])
-	return noRole, err == nil && members.isPage() && len(members.Data) == 0
+	return err == nil && members.isPage() && len(members.Data) == 0
 }
 
 // namesParameter reports whether an error is about a parameter of the call.

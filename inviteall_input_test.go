@@ -126,8 +126,8 @@ func TestInviteAllInputGoexit(t *testing.T) {
 		client, ended, after := inMemory(t, server), make(chan struct{}), false
 		go func() {
 			defer close(ended)
-			for range client.Organizations.InviteAll(t.Context(), server.OrganizationID(), func(func(CreateInvitationParams) bool) { runtime.Goexit() }, nil) {
-				after = true
+			for _, err := range client.Organizations.InviteAll(t.Context(), server.OrganizationID(), func(func(CreateInvitationParams) bool) { runtime.Goexit() }, nil) {
+				assert.NoError(t, err)
 			}
 			after = true
 		}()

@@ -179,6 +179,9 @@ func (r *inviteRun) invited(a *attempt, invitations []OrganizationInvitation) {
 
 // created notes that all rows of an attempt have their invitation.
 func (r *inviteRun) created(a *attempt) {
+	for _, in := range a.rows {
+		r.culprits.accepted[in.wire.Role] = true
+	}
 	if bad, refusal := r.backlog.created(a.batch); bad != nil {
 		r.decideRefused(bad, refusal, refusal.Code())
 	}
