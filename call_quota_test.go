@@ -63,7 +63,7 @@ func (f *fakeLimiter) State(_ context.Context, quota Quota) (QuotaState, error) 
 
 func (f *fakeLimiter) heard() string { return strings.Join(f.said, "\n") }
 
-// TestLimiterIsTold: what is acquired, and what became of it.
+// TestLimiterIsTold: what is acquired, and the outcome.
 func TestLimiterIsTold(t *testing.T) {
 	t.Parallel()
 	const acquired = "acquire invitations.bulk within 10s, leaving 0\nacquire instance within 10s, leaving 0\n"

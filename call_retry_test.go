@@ -133,7 +133,7 @@ func forEachFault(t *testing.T, test func(t *testing.T, op clerktest.Operation, 
 }
 
 // TestRetriesOfLastingFaults: what is repeated, how often, and what is told in the
-// end. Nobody is invited twice.
+// end. No address is invited twice.
 func TestRetriesOfLastingFaults(t *testing.T) {
 	t.Parallel()
 	forEachFault(t, func(t *testing.T, op clerktest.Operation, rule faultRule) {

@@ -97,7 +97,7 @@ var apiCalls = []apiCall{
 		},
 	},
 	{
-		name: "revoke in nobody's name", method: "POST", path: orgPath + "/orginv_1/revoke", template: orgPattern + "/{invitation_id}/revoke", fixture: "invitation_revoked.json", quotaKey: QuotaInstance,
+		name: "revoke without a user", method: "POST", path: orgPath + "/orginv_1/revoke", template: orgPattern + "/{invitation_id}/revoke", fixture: "invitation_revoked.json", quotaKey: QuotaInstance,
 		body: `{}`,
 		do: func(ctx context.Context, s *OrganizationsService) (any, error) {
 			return boxed(s.RevokeInvitation(ctx, "org_1", "orginv_1", nil))
@@ -232,7 +232,7 @@ func TestCreateInvitationBulkAnswers(t *testing.T) {
 		assert.Equal(t, "orginv_2a", got[0].ID)
 		assert.Equal(t, "grace@example.com", got[1].EmailAddress)
 	}
-	// Fewer or more than were sent: what became of the others is not known.
+	// Fewer or more than were sent: the outcome of the others is not known.
 	for _, body := range []string{fixture(t, "bulk.json"), `{"data":[],"total_count":0}`, `[]`, `{"data":null}`, `{"total_count":1}`} {
 		client := newTestClient(t, newRecorder(reply(200, body)))
 		got, err := client.Organizations.CreateInvitationBulk(t.Context(), "org_1", someone())

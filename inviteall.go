@@ -17,10 +17,9 @@ const (
 // InviteAllOptions changes what [OrganizationsService.InviteAll] does. A nil
 // pointer means all defaults.
 type InviteAllOptions struct {
-	// Since also counts as invited whoever was invited at this moment or later by
-	// an earlier run and has accepted, been revoked or expired in the meantime.
-	// Without it only pending invitations and members count. Give the start of the
-	// first run.
+	// Since also skips addresses invited at or after this time whose invitation was
+	// accepted, revoked or expired. Without it only pending invitations and members
+	// are skipped. Give the start of the first run.
 	Since time.Time
 
 	// BulkOnly leaves the single invitation call, and its 250 an hour, alone. A
@@ -55,7 +54,7 @@ type InviteAllOptions struct {
 	OnProgress func(Progress)
 }
 
-// InviteOutcome is what became of one input of InviteAll.
+// InviteOutcome is how one input of InviteAll was decided.
 type InviteOutcome string
 
 // The outcomes of an input.
@@ -72,7 +71,7 @@ const (
 	OutcomeRejected InviteOutcome = "rejected"
 )
 
-// InviteResult is what became of one input of InviteAll.
+// InviteResult is the outcome of one input of InviteAll.
 type InviteResult struct {
 	Index   int // of the input, from 0
 	Outcome InviteOutcome

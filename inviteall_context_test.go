@@ -16,7 +16,7 @@ import (
 	"github.com/clerkorg/clerkorg-go/clerktest"
 )
 
-// stops are moments of a run in which somebody has had enough: while it reads,
+// stops are moments of a run in which the caller ends it: while it reads,
 // sends, looks after a call without an outcome, and waits for quota.
 var stops = map[string]time.Duration{
 	"before":           0,
@@ -83,7 +83,7 @@ func TestInviteAllBroken(t *testing.T) {
 					calls := server.CallCount(clerktest.OpAny)
 					time.Sleep(2 * time.Hour)
 					assert.LessOrEqual(t, server.CallCount(clerktest.OpAny), calls+12, "more than what was on its way")
-					// The next run finds out what became of those.
+					// The next run finds out the outcome of those.
 					_, err := until(t, inviteAll(t, inMemory(t, server), server, crowd(3000, nil), nil))
 					require.NoError(t, err)
 					assertEachOnce(t, server, 3000)

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// agree answers as a server that invites everybody and remembers nobody.
+// agree answers as a server that accepts every invitation and lists none.
 func agree(req *http.Request) (*http.Response, error) {
 	if req.Method == http.MethodGet {
 		return canned(req, 200, `{"data":[],"total_count":0}`), nil

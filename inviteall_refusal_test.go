@@ -49,7 +49,7 @@ func TestInviteAllRefusals(t *testing.T) {
 	forEachRefusal(t, func(t *testing.T, server *clerktest.Server, bulkOnly bool) {
 		people := crowd(120, nil)
 		want := prepare(server, people)
-		// Somebody else is quicker with these, after the first look.
+		// Another process is quicker with these, after the first look.
 		late := map[int]InviteOutcome{69: OutcomeAlreadyMember, 78: OutcomeAlreadyInvited, 119: OutcomeAlreadyInvited}
 		var once sync.Once
 		client := through(t, server, func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
@@ -67,7 +67,7 @@ func TestInviteAllRefusals(t *testing.T) {
 		for i, result := range results {
 			switch outcome, isLate := late[i]; {
 			case isLate && outcome == OutcomeAlreadyInvited:
-				// Somebody else's of a moment ago cannot be told from one of our own.
+				// An invitation of a moment ago cannot be told from one of this run.
 				assert.Contains(t, []InviteOutcome{OutcomeAlreadyInvited, OutcomeInvited}, result.Outcome, i)
 				assert.NotNil(t, result.Invitation)
 			case isLate:
@@ -131,7 +131,7 @@ func TestInviteAllManyRefusedBatches(t *testing.T) {
 }
 
 // TestInviteAllHalvesWithoutRoom has halves of batches wait when a batch no longer
-// fits, in an organization of which somebody leaves a moment later.
+// fits, in an organization of which a member leaves a moment later.
 func TestInviteAllHalvesWithoutRoom(t *testing.T) {
 	for call := 1; call <= 12; call++ {
 		t.Run(fmt.Sprintf("call=%d", call), func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"github.com/clerkorg/clerkorg-go/clerktest"
 )
 
-func TestInviteAllNobody(t *testing.T) {
+func TestInviteAllNoInputs(t *testing.T) {
 	bubble(t, func(t *testing.T, server *clerktest.Server) {
 		results, err := until(t, inviteAll(t, inMemory(t, server), server, nil, nil))
 		require.NoError(t, err)
@@ -225,7 +225,7 @@ func TestInviteAllHiddenMembers(t *testing.T) {
 	}
 }
 
-// TestInviteAllSince counts what became of invitations in the meantime.
+// TestInviteAllSince counts invitations that are no longer pending.
 func TestInviteAllSince(t *testing.T) {
 	for _, with := range []bool{false, true} {
 		t.Run(fmt.Sprintf("since=%t", with), func(t *testing.T) {

@@ -49,7 +49,7 @@ func TestInviteAllHourly(t *testing.T) {
 	}
 }
 
-// TestInviteAllReserves has somebody else with the same key make a call of each
+// TestInviteAllReserves has another user of the key make a call of each
 // kind now and then, who never waits.
 func TestInviteAllReserves(t *testing.T) {
 	bubble(t, func(t *testing.T, server *clerktest.Server) {
