@@ -42,7 +42,8 @@
 // # Trouble
 //
 // [Server.Inject] adds faults: error statuses, HTML from a proxy, resets,
-// delays and truncated answers, each before or after the work was done.
+// delays and truncated answers, each before or after the work was done; and odd
+// answers, such as 101, lists of another length, or an echo of the secret key.
 // [Server.Calls], [Server.TimesInvited] and [Server.Invitations] tell
 // afterwards what the server saw, whatever the client believes.
 //

@@ -2,8 +2,11 @@ package clerktest
 
 import (
 	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -13,8 +16,11 @@ type FaultKind int
 
 // The kinds of faults. "The work" is what the call asks for. A call that the
 // key or a rate limit refuses is answered with that refusal, where a fault
-// would have answered with a status; delays, resets and truncation strike it
-// like any other.
+// would have answered with a status; what delays or breaks an answer strikes it like
+// any other.
+//
+// FaultTruncate, FaultTruncateChunk, FaultResetDuring and FaultTrickle break the answer of
+// FaultStatus, and the work is not done, where a Status is set.
 const (
 	// FaultStatus answers Status with an error of Clerk's shape. The work is not done.
 	FaultStatus FaultKind = iota
@@ -45,6 +51,33 @@ const (
 	// does not count as a call. Only the in-memory transport can do that; over
 	// a socket, where the request has arrived by then, it is FaultResetBefore.
 	FaultRefuse
+	// FaultTruncateChunk is FaultTruncate for a body whose length was not announced.
+	FaultTruncateChunk
+	// FaultResetDuring does the work and resets the connection, or the stream of
+	// HTTP/2, in the middle of the body. Over a socket the reset may overtake what
+	// was sent before it.
+	FaultResetDuring
+	// FaultTrickle does the work and sends the body a byte each Delay, or each second
+	// if it is zero.
+	FaultTrickle
+	// FaultSwitchProtocols does the work, answers 101 Switching Protocols, and then
+	// keeps the connection open without a word.
+	FaultSwitchProtocols
+	// FaultEarlyHints does the work, and sends 103 Early Hints three times before the
+	// answer.
+	FaultEarlyHints
+	// FaultCount does the work and answers lists with Count items: the last ones are
+	// left out, or the last one is repeated.
+	FaultCount
+	// FaultBareArray does the work and answers lists as [...], without an object.
+	FaultBareArray
+	// FaultEchoBody answers Status with an error of Clerk's shape that repeats the
+	// Authorization header of the request, plain and in escaped spellings. The work is
+	// not done.
+	FaultEchoBody
+	// FaultEchoHeader does the work and repeats the Authorization header of the request
+	// in the headers Clerk-Trace-Id and CF-Ray, and escaped in Location.
+	FaultEchoHeader
 )
 
 var faultNames = [...]string{
@@ -60,6 +93,16 @@ var faultNames = [...]string{
 	FaultResetAfter:  "reset-after",
 	FaultTruncate:    "truncate",
 	FaultRefuse:      "refuse",
+
+	FaultTruncateChunk:   "truncate-chunk",
+	FaultResetDuring:     "reset-during",
+	FaultTrickle:         "trickle",
+	FaultSwitchProtocols: "switch-protocols",
+	FaultEarlyHints:      "early-hints",
+	FaultCount:           "count",
+	FaultBareArray:       "bare-array",
+	FaultEchoBody:        "echo-body",
+	FaultEchoHeader:      "echo-header",
 }
 
 // String returns the name of the kind, such as "reset-after".
@@ -88,15 +131,18 @@ type Fault struct {
 
 	Kind FaultKind
 	// Status is the HTTP status of the kinds that answer with one. If it is
-	// zero, it is 500, or 502 for HTML, or 200 for an empty body.
+	// zero, it is 500, or 502 for HTML, 200 for an empty body, or 400 for an echo.
 	Status int
 	// Code is the error code of FaultStatus. If it is empty, it is the one Clerk
 	// uses for the status.
 	Code string
 	// RetryAfter, in seconds, is sent as a header if it is positive.
 	RetryAfter int
-	// Delay is the extra time of FaultDelay and FaultDelayAfter.
+	// Delay is the extra time of FaultDelay and FaultDelayAfter, and the time that each
+	// byte of FaultTrickle takes.
 	Delay time.Duration
+	// Count is the number of items of FaultCount; less than none is none.
+	Count int
 }
 
 // injected is a fault with its memory.
@@ -177,13 +223,50 @@ func (f *Fault) status() int {
 		return 502
 	case f.is(FaultEmpty, FaultEmptyAfter):
 		return 200
+	case f.is(FaultEchoBody):
+		return 400
 	default:
 		return 500
 	}
 }
 
-// reply is what a fault of an answering kind answers.
-func (f *Fault) reply(s *Server) reply {
+// instead tells whether a fault, which may be nil, answers in place of the work.
+func (f *Fault) instead() bool {
+	return f.is(FaultStatus, FaultHTML, FaultEmpty, FaultEchoBody) ||
+		f.is(FaultTruncate, FaultTruncateChunk, FaultResetDuring, FaultTrickle) && f.Status != 0
+}
+
+// strike does to an answer what the fault is about. header is that of the request.
+func (f *Fault) strike(r *reply, header http.Header) {
+	switch f.Kind {
+	case FaultResetBefore, FaultResetAfter, FaultRefuse:
+		*r = reply{ending: resetInstead}
+	case FaultTruncate:
+		r.ending = truncated
+	case FaultTruncateChunk:
+		r.ending = truncatedChunk
+		r.header.Del("Content-Length")
+	case FaultResetDuring:
+		r.ending = resetDuring
+	case FaultTrickle:
+		r.ending, r.pause = trickle, f.Delay
+		if r.pause <= 0 {
+			r.pause = time.Second
+		}
+	case FaultSwitchProtocols:
+		*r = reply{status: http.StatusSwitchingProtocols, header: http.Header{"Connection": {"Upgrade"}, "Upgrade": {"clerktest"}}, ending: keptOpen}
+	case FaultEarlyHints:
+		r.hints = 3
+	case FaultEchoHeader:
+		key := header.Get("Authorization")
+		r.header.Set("Clerk-Trace-Id", key)
+		r.header.Set("Cf-Ray", key)
+		r.header.Set("Location", "/?authorization="+url.QueryEscape(key))
+	}
+}
+
+// reply is what a fault of an answering kind answers to a request with the header.
+func (f *Fault) reply(s *Server, header http.Header) reply {
 	status := f.status()
 	var r reply
 	switch f.Kind {
@@ -197,10 +280,21 @@ func (f *Fault) reply(s *Server) reply {
 		if code == "" {
 			code = codeOf(status)
 		}
-		r = s.errorReply(newError(status, code, "injected fault", "A test asked for this failure."))
+		long := "A test asked for this failure."
+		if f.Kind == FaultEchoBody {
+			long = echo(header.Get("Authorization"))
+		}
+		r = s.errorReply(newError(status, code, "injected fault", long))
 	}
 	if f.RetryAfter > 0 {
 		r.header.Set("Retry-After", strconv.Itoa(f.RetryAfter))
 	}
 	return r
+}
+
+// echo repeats text in several spellings: as it is, as in a URL, as in JSON within JSON,
+// and as in HTML.
+func echo(text string) string {
+	return fmt.Sprintf("Unexpected %s, %s, %s, %s.", text,
+		strings.ReplaceAll(url.QueryEscape(text), "_", "%5F"), strings.ReplaceAll(text, "_", `\u005f`), strings.ReplaceAll(text, "_", "&#95;"))
 }

@@ -1,7 +1,13 @@
 package clerktest_test
 
 import (
+	"context"
+	"encoding/json"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,6 +51,15 @@ func TestFaultKinds(t *testing.T) {
 		t.Helper()
 		require.ErrorIs(t, err, syscall.ECONNRESET)
 	}
+	brokenOff := func(status int, is error) func(*testing.T, answer, error) {
+		return func(t *testing.T, got answer, err error) {
+			t.Helper()
+			require.ErrorIs(t, err, is)
+			require.Equal(t, status, got.status)
+			require.True(t, strings.HasPrefix(got.body, `{"`), got.body)
+			require.Error(t, json.Unmarshal([]byte(got.body), new(any)))
+		}
+	}
 	tests := []struct {
 		name  string
 		fault clerktest.Fault
@@ -71,6 +86,39 @@ func TestFaultKinds(t *testing.T) {
 			require.Equal(t, 200, got.status)
 			require.True(t, strings.HasPrefix(got.body, `{"object":"organization_invitation"`), got.body)
 			require.NotContains(t, got.body, "updated_at")
+		}, 1},
+		{"truncate a refusal", clerktest.Fault{Kind: clerktest.FaultTruncate, Status: 403}, brokenOff(403, io.ErrUnexpectedEOF), 0},
+		{"truncate chunk", clerktest.Fault{Kind: clerktest.FaultTruncateChunk}, brokenOff(200, io.ErrUnexpectedEOF), 1},
+		{"truncate chunk of a refusal", clerktest.Fault{Kind: clerktest.FaultTruncateChunk, Status: 422}, brokenOff(422, io.ErrUnexpectedEOF), 0},
+		{"trickle", clerktest.Fault{Kind: clerktest.FaultTrickle, Delay: time.Microsecond}, func(t *testing.T, got answer, err error) {
+			t.Helper()
+			require.NoError(t, err)
+			require.Equal(t, "x@example.com", decode[invitation](t, got).EmailAddress)
+		}, 1},
+		{"trickle of a refusal", clerktest.Fault{Kind: clerktest.FaultTrickle, Delay: time.Microsecond, Status: 404}, status(404, "resource_not_found"), 0},
+		{"count", clerktest.Fault{Kind: clerktest.FaultCount}, func(t *testing.T, got answer, err error) {
+			t.Helper()
+			require.NoError(t, err)
+			require.Equal(t, "x@example.com", decode[invitation](t, got).EmailAddress, "that is no list")
+		}, 1},
+		{"early hints", clerktest.Fault{Kind: clerktest.FaultEarlyHints}, func(t *testing.T, got answer, err error) {
+			t.Helper()
+			require.NoError(t, err)
+			require.Equal(t, 200, got.status)
+			require.Empty(t, got.header.Get("Link"))
+		}, 1},
+		{"echo body", clerktest.Fault{Kind: clerktest.FaultEchoBody}, func(t *testing.T, got answer, err error) {
+			t.Helper()
+			require.NoError(t, err)
+			long, _ := requireError(t, got, 400, "bad_request")
+			require.Regexp(t, `Bearer sk_test_\w+, Bearer\+sk%5Ftest%5F\w+, Bearer sk\\u005ftest\\u005f\w+, Bearer sk&#95;test&#95;\w+`, long)
+		}, 0},
+		{"echo header", clerktest.Fault{Kind: clerktest.FaultEchoHeader}, func(t *testing.T, got answer, err error) {
+			t.Helper()
+			require.NoError(t, err)
+			require.Equal(t, 200, got.status)
+			require.Regexp(t, `^Bearer sk_test_\w+$`, got.header.Get("Clerk-Trace-Id"))
+			require.Equal(t, got.header.Get("Clerk-Trace-Id"), got.header.Get("CF-Ray"))
 		}, 1},
 		{"delay", clerktest.Fault{Kind: clerktest.FaultDelay, Delay: time.Millisecond}, func(t *testing.T, got answer, err error) {
 			t.Helper()
@@ -118,6 +166,149 @@ func TestFaultRefuse(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ECONNRESET)
 	require.Len(t, l.Calls(), 1)
 	require.Empty(t, l.Invitations(l.OrganizationID()))
+}
+
+// TestFaultResetDuring: over a socket the reset may overtake the head of the answer.
+func TestFaultResetDuring(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []clerktest.Fault{{Kind: clerktest.FaultResetDuring}, {Kind: clerktest.FaultResetDuring, Status: 403}} {
+		for name, open := range transports {
+			a := open(t)
+			a.Inject(fault)
+			got, err := a.send(a.request("POST", a.org("/invitations"), person("x@example.com")))
+			require.ErrorIs(t, err, syscall.ECONNRESET, name)
+			if name == "in memory" {
+				require.Equal(t, max(200, fault.Status), got.status)
+				require.NotEmpty(t, got.body)
+			}
+			require.Len(t, a.Calls(), 1)
+			done := 1
+			if fault.Status != 0 {
+				done = 0
+			}
+			require.Equal(t, done, a.TimesInvited(a.OrganizationID(), "x@example.com"))
+		}
+	}
+}
+
+// TestFaultsOfHTTP2: what cannot be done to its connection is done to its stream.
+func TestFaultsOfHTTP2(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []clerktest.FaultKind{
+		clerktest.FaultResetBefore, clerktest.FaultResetAfter, clerktest.FaultResetDuring,
+		clerktest.FaultTruncateChunk, clerktest.FaultSwitchProtocols,
+	} {
+		s := clerktest.NewServer()
+		server := httptest.NewUnstartedServer(s)
+		server.EnableHTTP2 = true
+		server.StartTLS()
+		a := &api{s, t, server.Client(), server.URL}
+		a.Inject(clerktest.Fault{Kind: kind})
+		_, err := a.send(a.request("POST", a.org("/invitations"), person("x@example.com")))
+		require.ErrorContains(t, err, "INTERNAL_ERROR", kind)
+		require.Len(t, a.Calls(), 1)
+		server.Close()
+	}
+}
+
+// TestFaultSwitchProtocols: no more comes, until the client hangs up or the server closes.
+func TestFaultSwitchProtocols(t *testing.T) {
+	t.Parallel()
+	for name, open := range transports {
+		a := open(t)
+		a.Inject(clerktest.Fault{Kind: clerktest.FaultSwitchProtocols})
+		resp, err := a.client.Do(a.request("POST", a.org("/invitations"), person("x@example.com"))) //nolint:bodyclose // It is, below.
+		require.NoError(t, err)
+		require.Equal(t, 101, resp.StatusCode)
+		require.Equal(t, "clerktest", resp.Header.Get("Upgrade"))
+		require.Equal(t, 1, a.TimesInvited(a.OrganizationID(), "x@example.com"))
+		require.Equal(t, 101, a.Calls()[0].Status)
+		ended := make(chan error)
+		go func() {
+			_, err := resp.Body.Read(make([]byte, 1))
+			ended <- err
+		}()
+		if name == "in memory" {
+			require.NoError(t, resp.Body.Close())
+		} else {
+			a.Close()
+		}
+		require.Error(t, <-ended)
+		require.NoError(t, resp.Body.Close())
+	}
+}
+
+func TestFaultLists(t *testing.T) {
+	t.Parallel()
+	for name, open := range transports {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, count := range []int{-1, 0, 1, 2, 3, 12} {
+				a := open(t)
+				a.Inject(clerktest.Fault{Kind: clerktest.FaultCount, Count: count})
+				emails := decode[invitationList](t, a.bulk("x@example.com", "y@example.com")).emails()
+				require.Len(t, emails, max(0, count))
+				if count > 2 {
+					require.Equal(t, "y@example.com", emails[count-1])
+				}
+				require.Len(t, decode[invitationList](t, a.do("GET", a.org("/invitations"), "")).Data, max(0, count))
+			}
+			a := open(t)
+			a.Inject(clerktest.Fault{Kind: clerktest.FaultBareArray})
+			require.Len(t, decode[[]invitation](t, a.bulk("x@example.com", "y@example.com")), 2)
+			require.Len(t, decode[[]invitation](t, a.do("GET", a.org("/invitations"), "")), 2)
+			require.Len(t, decode[[]any](t, a.do("GET", a.org("/memberships"), "")), 1)
+		})
+	}
+}
+
+func TestFaultEarlyHints(t *testing.T) {
+	t.Parallel()
+	for name, open := range transports {
+		a := open(t)
+		a.Inject(clerktest.Fault{Kind: clerktest.FaultEarlyHints})
+		hints := 0
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+			require.Equal(t, http.StatusEarlyHints, code)
+			require.NotEmpty(t, header.Get("Link"))
+			hints++
+			return nil
+		}})
+		_, err := a.send(a.request("GET", a.org(""), "").WithContext(ctx))
+		require.NoError(t, err)
+		require.Equal(t, 3, hints, name)
+	}
+	a := inMemory(t)
+	a.Inject(clerktest.Fault{Kind: clerktest.FaultEarlyHints})
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(int, textproto.MIMEHeader) error { return io.EOF }})
+	_, err := a.send(a.request("GET", a.org(""), "").WithContext(ctx))
+	require.ErrorIs(t, err, io.EOF)
+}
+
+// TestFaultTrickle takes the time of every byte, and ends with the context of the request.
+func TestFaultTrickle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := inMemory(t)
+		a.Inject(clerktest.Fault{Kind: clerktest.FaultTrickle})
+		start := time.Now()
+		got := a.do("GET", a.org(""), "")
+		require.Equal(t, time.Duration(len(got.body))*time.Second, time.Since(start))
+
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second+time.Millisecond)
+		defer cancel()
+		start = time.Now()
+		got, err := a.send(a.request("GET", a.org(""), "").WithContext(ctx))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 200, got.status)
+		require.Len(t, got.body, 5)
+		require.Equal(t, 5*time.Second+time.Millisecond, time.Since(start))
+	})
+	a := overLoopback(t)
+	a.Inject(clerktest.Fault{Kind: clerktest.FaultTrickle, Delay: time.Hour})
+	time.AfterFunc(10*time.Millisecond, a.Close)
+	_, err := a.send(a.request("GET", a.org(""), ""))
+	require.Error(t, err, "the server does not wait to the end when it closes")
 }
 
 func TestFaultRetryAfter(t *testing.T) {
@@ -189,9 +380,9 @@ func TestRefusalsComeBeforeFaults(t *testing.T) {
 func TestFaultKindNames(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
-	for k := clerktest.FaultStatus; k <= clerktest.FaultRefuse; k++ {
+	for k := clerktest.FaultStatus; k <= clerktest.FaultEchoHeader; k++ {
 		names[k.String()] = true
 	}
-	require.Len(t, names, 12)
-	require.Equal(t, "unknown", (clerktest.FaultRefuse + 1).String())
+	require.Len(t, names, 21)
+	require.Equal(t, "unknown", (clerktest.FaultEchoHeader + 1).String())
 }

@@ -20,9 +20,6 @@ func (s *Server) bulk(v *visit) (any, *apiError) {
 		return nil, err
 	}
 	data := s.invitationsJSON(created)
-	if s.config.bareArrays {
-		return data, nil
-	}
 	return listJSON[invitationJSON]{data, len(data)}, nil
 }
 

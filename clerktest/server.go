@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -142,22 +141,9 @@ func (s *Server) listen(addr string) error {
 	}
 	// Requests that wait for a latency or a delay stop waiting on Close.
 	closing, stopWaiting := context.WithCancel(context.Background())
-	wait := func(d time.Duration) bool {
-		if d <= 0 {
-			return true
-		}
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			return true
-		case <-closing.Done():
-			return false
-		}
-	}
 	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			s.serve(w, r, wait)
+			s.serve(closing, w, r)
 		}),
 		ReadHeaderTimeout: time.Minute,
 	}
@@ -191,16 +177,13 @@ func (s *Server) Close() {
 // reset needs a connection that can be hijacked, as that of HTTP/1; on any
 // other it panics with [http.ErrAbortHandler], which net/http expects.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.serve(w, r, func(d time.Duration) bool {
-		time.Sleep(d)
-		return true
-	})
+	s.serve(context.Background(), w, r)
 }
 
 // serve takes a request through its visit. It does not ask whether the client
-// is still there: neither would the real server's database. wait returns false
-// if the server closes.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, wait func(time.Duration) bool) {
+// is still there: neither would the real server's database. closing ends when the
+// server closes.
+func (s *Server) serve(closing context.Context, w http.ResponseWriter, r *http.Request) {
 	v := s.newVisit(r)
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
@@ -209,21 +192,36 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, wait func(time.Du
 		return
 	}
 	v.body = body
-	if !wait(s.oneWay()) {
+	if !wait(closing, s.oneWay()) {
 		abort(w)
 		return
 	}
 	v.arrive()
-	if !wait(v.delayBefore()) {
+	if !wait(closing, v.delayBefore()) {
 		abort(w)
 		return
 	}
 	v.work()
-	if !wait(s.oneWay() + v.delayAfter()) {
+	if !wait(closing, s.oneWay()+v.delayAfter()) {
 		abort(w)
 		return
 	}
-	v.reply.write(w)
+	v.reply.write(closing, w)
+}
+
+// wait waits for d, and reports whether ctx did not end meanwhile.
+func wait(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // oneWay asks for the latency of a request or of an answer.
@@ -234,21 +232,6 @@ func (s *Server) oneWay() time.Duration {
 	s.latencyMu.Lock()
 	defer s.latencyMu.Unlock()
 	return max(0, s.config.latency())
-}
-
-func (r reply) write(w http.ResponseWriter) {
-	if r.reset {
-		abort(w)
-		return
-	}
-	maps.Copy(w.Header(), r.header)
-	w.WriteHeader(r.status)
-	body := r.body
-	if r.truncated {
-		// net/http closes a connection over which less came than announced.
-		body = body[:len(body)/2]
-	}
-	_, _ = w.Write(body)
 }
 
 // abort ends the connection with a reset, for which a zero linger is what makes

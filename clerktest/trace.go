@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/textproto"
 	"os"
 	"syscall"
 	"time"
@@ -56,6 +57,13 @@ func (h hooks) gotFirstResponseByte() {
 	if h.trace != nil && h.trace.GotFirstResponseByte != nil {
 		h.trace.GotFirstResponseByte()
 	}
+}
+
+func (h hooks) got1xxResponse(status int, header http.Header) error {
+	if h.trace == nil || h.trace.Got1xxResponse == nil {
+		return nil
+	}
+	return h.trace.Got1xxResponse(status, textproto.MIMEHeader(header))
 }
 
 // opError is what a real connection fails with.

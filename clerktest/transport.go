@@ -1,14 +1,11 @@
 package clerktest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptrace"
-	"strconv"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -73,10 +70,15 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
-	if v.reply.reset {
+	if v.reply.ending == resetInstead {
 		return nil, opError("read", syscall.ECONNRESET)
 	}
 	hooks.gotFirstResponseByte()
+	for range v.reply.hints {
+		if err := hooks.got1xxResponse(http.StatusEarlyHints, earlyHints()); err != nil {
+			return nil, err
+		}
+	}
 	return v.reply.response(req), nil
 }
 
@@ -114,47 +116,4 @@ func readBody(req *http.Request) ([]byte, error) {
 	}
 	defer closeBody(req)
 	return io.ReadAll(req.Body)
-}
-
-func (r reply) response(req *http.Request) *http.Response {
-	var body io.Reader = bytes.NewReader(r.body)
-	if r.truncated {
-		body = io.MultiReader(bytes.NewReader(r.body[:len(r.body)/2]), brokenReader{})
-	}
-	return &http.Response{
-		Status:        strconv.Itoa(r.status) + " " + http.StatusText(r.status),
-		StatusCode:    r.status,
-		Proto:         "HTTP/1.1",
-		ProtoMajor:    1,
-		ProtoMinor:    1,
-		Header:        r.header,
-		Body:          &responseBody{reader: body},
-		ContentLength: int64(len(r.body)),
-		Request:       req,
-	}
-}
-
-// brokenReader is where a truncated body ends.
-type brokenReader struct{}
-
-func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
-
-// responseBody cannot be read after it was closed, as that of net/http.
-type responseBody struct {
-	reader io.Reader
-	closed atomic.Bool
-}
-
-// Read implements [io.Reader].
-func (b *responseBody) Read(p []byte) (int, error) {
-	if b.closed.Load() {
-		return 0, http.ErrBodyReadAfterClose
-	}
-	return b.reader.Read(p)
-}
-
-// Close implements [io.Closer].
-func (b *responseBody) Close() error {
-	b.closed.Store(true)
-	return nil
 }

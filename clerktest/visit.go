@@ -39,15 +39,6 @@ type visit struct {
 	reply   reply
 }
 
-// reply is an answer, or what is left of it.
-type reply struct {
-	status    int
-	header    http.Header
-	body      []byte
-	reset     bool // the connection ends instead
-	truncated bool // the connection ends in the middle of the body
-}
-
 // maxBody is far more than ten invitations with all their metadata need.
 const maxBody = 1 << 20
 
@@ -144,11 +135,8 @@ func (v *visit) delayAfter() time.Duration {
 // the reply.
 func (v *visit) work() {
 	v.reply = v.answer()
-	switch {
-	case v.fault.is(FaultResetBefore, FaultResetAfter, FaultRefuse):
-		v.reply = reply{reset: true}
-	case v.fault.is(FaultTruncate):
-		v.reply.truncated = true
+	if v.fault != nil {
+		v.fault.strike(&v.reply, v.header)
 	}
 	v.s.mu.Lock()
 	v.s.calls[v.call].Status = v.reply.status
@@ -158,7 +146,7 @@ func (v *visit) work() {
 func (v *visit) answer() reply {
 	if v.tooLong {
 		page := Fault{Kind: FaultHTML, Status: http.StatusRequestURITooLong}
-		return page.reply(v.s)
+		return page.reply(v.s, nil)
 	}
 	if v.refusal != nil {
 		return v.s.errorReply(v.refusal)
@@ -166,18 +154,33 @@ func (v *visit) answer() reply {
 	if v.fault.is(FaultResetBefore, FaultRefuse) {
 		return reply{}
 	}
-	if v.fault.is(FaultStatus, FaultHTML, FaultEmpty) {
-		return v.fault.reply(v.s)
+	if v.fault.instead() {
+		return v.fault.reply(v.s, v.header)
 	}
 	result, err := v.operate()
 	switch {
 	case v.fault.is(FaultStatusAfter, FaultHTMLAfter, FaultEmptyAfter):
-		return v.fault.reply(v.s)
+		return v.fault.reply(v.s, v.header)
 	case err != nil:
 		return v.s.errorReply(err)
 	default:
-		return v.s.newReply(http.StatusOK, jsonType, encode(result))
+		return v.s.newReply(http.StatusOK, jsonType, encode(v.arrange(result)))
 	}
+}
+
+// arrange gives a list the shape that an option or a fault asks for.
+func (v *visit) arrange(result any) any {
+	list, ok := result.(list)
+	if !ok {
+		return result
+	}
+	if v.fault.is(FaultCount) {
+		list = list.of(max(0, v.fault.Count))
+	}
+	if v.fault.is(FaultBareArray) || v.s.config.bareArrays && v.route.op == OpBulk {
+		return list.bare()
+	}
+	return list
 }
 
 func (v *visit) operate() (any, *apiError) {

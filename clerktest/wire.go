@@ -3,6 +3,7 @@ package clerktest
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -12,6 +13,25 @@ import (
 type listJSON[T any] struct {
 	Data       []T `json:"data"`
 	TotalCount int `json:"total_count"`
+}
+
+// list is a listJSON of anything.
+type list interface {
+	bare() any
+	of(count int) list
+}
+
+// bare is the list without the object around it.
+func (l listJSON[T]) bare() any { return l.Data }
+
+// of is a list of another length: the last item is left out, or repeated. An empty list
+// has nothing to repeat.
+func (l listJSON[T]) of(count int) list {
+	data := slices.Clone(l.Data[:min(count, len(l.Data))])
+	for len(data) > 0 && len(data) < count {
+		data = append(data, data[len(data)-1])
+	}
+	return listJSON[T]{data, l.TotalCount}
 }
 
 type invitationJSON struct {
