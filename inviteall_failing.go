@@ -84,6 +84,20 @@ func momentary(api *APIError) bool {
 	return api.StatusCode >= 500 || api.StatusCode < 200
 }
 
+// unexplained reports whether a refusal lacks Clerk's words, which were cut off or are
+// those of something in front of it. The batch is asked about again, once it is known
+// that it was not created in part.
+func unexplained(api *APIError) bool {
+	if api == nil || len(api.Errors) > 0 {
+		return false
+	}
+	switch api.StatusCode {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
+}
+
 // aboutAddresses reports whether a read may have been refused because of the
 // addresses that it asked about, or because they are too many.
 func aboutAddresses(err error) bool {

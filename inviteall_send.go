@@ -148,7 +148,7 @@ func (r *inviteRun) finish(a *attempt, invitations []OrganizationInvitation, err
 			return
 		}
 		r.sends.since = r.sends.since.Add(wait) // a spent quota is no outage
-	case errors.Is(err, ErrOutcomeUnknown):
+	case errors.Is(err, ErrOutcomeUnknown), unexplained(api):
 		r.failed(&r.sends, err)
 		r.resolveUnknown(a, err)
 	case api == nil: // it never left
