@@ -56,7 +56,8 @@ func (c *Client) chain() handler {
 		c.log(
 			c.acquireQuota(
 				c.toError(
-					c.roundTrip))))
+					c.withoutKey(
+						c.roundTrip)))))
 }
 
 // send carries out a call and decodes its answer. With an error it returns the zero

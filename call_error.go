@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,18 +16,19 @@ import (
 // maxErrorBody is how much of a failed call's answer an APIError keeps.
 const maxErrorBody = 512
 
-// toError turns answers that are no success into errors. A create that the server
-// failed halfway (any 5xx, but a 503 that says when to come back) has an unknown
-// outcome.
+// toError turns answers that are no success into errors. A create has an unknown
+// outcome where the server failed halfway (408, any 5xx but a 503 that says when to come
+// back), where it points to a result elsewhere (303), and where the status means nothing
+// (above 599).
 func (c *Client) toError(next handler) handler {
 	return func(ctx context.Context, call *call) (*answer, error) {
 		got, err := next(ctx, call)
-		if err != nil || (got.status >= 200 && got.status < 300) {
+		if err != nil || isSuccess(got.status) {
 			return got, err
 		}
 		defer releaseBuffer(got.body)
 		api := c.newAPIError(call, got)
-		halfway := api.StatusCode >= 500 || api.StatusCode == http.StatusRequestTimeout
+		halfway := api.StatusCode >= 500 || api.StatusCode == http.StatusRequestTimeout || api.StatusCode == http.StatusSeeOther
 		refused := api.StatusCode == http.StatusServiceUnavailable && api.RetryAfter > 0
 		if call.creates() && halfway && !refused {
 			return nil, &callError{err: api, sent: true, create: true}
@@ -36,8 +38,7 @@ func (c *Client) toError(next handler) handler {
 }
 
 func (c *Client) newAPIError(call *call, got *answer) *APIError {
-	// The answer may repeat the key; the error must not.
-	body := c.redact(got.body.Bytes())
+	body := got.body.Bytes()
 	var parsed struct {
 		Errors  []ErrorDetail `json:"errors"`
 		TraceID string        `json:"clerk_trace_id"`
@@ -51,7 +52,7 @@ func (c *Client) newAPIError(call *call, got *answer) *APIError {
 		TraceID:     cmp.Or(parsed.TraceID, traceID(got.header)),
 		Method:      call.method,
 		Path:        call.path,
-		RetryAfter:  retryAfter(got.header, time.Now()),
+		RetryAfter:  retryAfter(got.header, time.Now(), c.longestWait(call)),
 		ContentType: mediaType(got.header),
 		Body:        bytes.Clone(body[:min(len(body), maxErrorBody)]),
 		template:    call.template,
@@ -65,17 +66,32 @@ func (c *Client) newAPIError(call *call, got *answer) *APIError {
 // shortestWait is what "now" in a Retry-After means: the header counts seconds.
 const shortestWait = time.Second
 
-// retryAfter reads a Retry-After header, in seconds or as a date. It is 0 where
-// there is none.
-func retryAfter(header http.Header, now time.Time) time.Duration {
+// longestWait is how far a Retry-After is believed: a day, or ten windows of the call's
+// quota where those are longer. After that one call asks again. A time in milliseconds,
+// or a date in the year 9999, would close the quota of the key for good.
+func (c *Client) longestWait(call *call) time.Duration {
+	window := call.quota.Window
+	if window == 0 {
+		window = c.quotas[QuotaInstance].Window
+	}
+	const day = 24 * time.Hour
+	return max(day, 10*min(window, 365*day)) // more would overflow
+}
+
+// retryAfter reads a Retry-After header, in seconds or as a date, which is by the
+// server's clock where the answer is dated. It is 0 where there is none, and longest at
+// most.
+func retryAfter(header http.Header, now time.Time, longest time.Duration) time.Duration {
 	text := strings.TrimSpace(header.Get("Retry-After"))
 	digits := strings.Trim(text, "0123456789.") == "" // ParseFloat also reads "Inf" and "1e9"
-	if seconds, err := strconv.ParseFloat(text, 64); err == nil && digits {
-		const most = 1 << 31 // keeps nonsense from overflowing
-		return max(shortestWait, time.Duration(min(seconds, most)*float64(time.Second)))
+	if seconds, err := strconv.ParseFloat(text, 64); digits && (err == nil || errors.Is(err, strconv.ErrRange)) {
+		return max(shortestWait, time.Duration(min(seconds, longest.Seconds())*float64(time.Second)))
 	}
 	if at, err := http.ParseTime(text); err == nil {
-		return max(shortestWait, at.Sub(now))
+		if dated, err := http.ParseTime(header.Get("Date")); err == nil {
+			now = dated
+		}
+		return min(max(shortestWait, at.Sub(now)), longest) // Sub stops at the longest Duration there is
 	}
 	return 0
 }

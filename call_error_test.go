@@ -120,16 +120,16 @@ func TestRetryAfterHeader(t *testing.T) {
 			"1e3":                       0,
 			"0x10":                      0,
 			"1_000":                     0,
-			"9999999999999999999999999": 1 << 31 * time.Second,
+			"9999999999999999999999999": 24 * time.Hour,
 			now.Add(90 * time.Second).Format(http.TimeFormat):                  90 * time.Second,
 			now.Add(90 * time.Second).Format("Monday, 02-Jan-06 15:04:05 GMT"): 90 * time.Second,
 			now.Add(-time.Hour).Format(http.TimeFormat):                        time.Second,
 			now.Add(time.Hour).Format(time.RFC3339):                            0,
 		} {
-			got := retryAfter(http.Header{"Retry-After": {text}}, now)
+			got := retryAfter(http.Header{"Retry-After": {text}}, now, 24*time.Hour)
 			assert.Equal(t, want, got, "%q", text)
 		}
-		assert.Zero(t, retryAfter(http.Header{}, now))
+		assert.Zero(t, retryAfter(http.Header{}, now, time.Hour))
 	})
 }
 
@@ -142,7 +142,10 @@ func TestOutcomeOfStatuses(t *testing.T) {
 		unknown    bool
 		is         []error
 	}{
+		{301, "", false, nil},
+		{303, "", true, nil},
 		{304, "", false, nil},
+		{308, "", false, nil},
 		{400, "", false, nil},
 		{401, "", false, []error{ErrUnauthorized}},
 		{402, "", false, nil},

@@ -11,8 +11,8 @@ import (
 )
 
 // retry repeats what can be repeated without doing anything twice:
-//   - any call that never left, or that the server refused with 429, or with 503
-//     and a Retry-After;
+//   - any call that never left, that the server says it did not process (HTTP/2), or
+//     that it refused with 429, or with 503 and a Retry-After;
 //   - a read, also after a network failure or a 500, 502, 503 or 504.
 //
 // A wait that the server asked for is kept whole, or handed back at once where it

@@ -69,10 +69,16 @@ var operations = map[clerktest.Operation]func(context.Context, *trial) (any, err
 	clerktest.OpListInstance: func(ctx context.Context, f *trial) (any, error) {
 		return boxed(f.client.Organizations.ListInstanceInvitations(ctx, nil))
 	},
+	clerktest.OpMemberships: func(ctx context.Context, f *trial) (any, error) {
+		return boxed(f.client.Organizations.ListMemberships(ctx, f.org, nil))
+	},
+	clerktest.OpOrganization: func(ctx context.Context, f *trial) (any, error) {
+		return boxed(f.client.Organizations.Get(ctx, f.org))
+	},
 }
 
 func isRead(op clerktest.Operation) bool {
-	return op == clerktest.OpGet || op == clerktest.OpList || op == clerktest.OpListInstance
+	return op != clerktest.OpBulk && op != clerktest.OpCreate && op != clerktest.OpRevoke
 }
 
 // faultRule is what has to come of a fault.

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
@@ -37,40 +36,6 @@ func TestSilentTransportsCountAsLeft(t *testing.T) {
 		assert.ErrorIs(t, err, syscall.ECONNREFUSED)
 		assert.NotContains(t, err.Error(), "canary", "the query is not repeated")
 	})
-}
-
-func TestWhetherARequestLeft(t *testing.T) {
-	t.Parallel()
-	broken := errors.New("broken")
-	for name, test := range map[string]struct {
-		report func(*httptrace.ClientTrace)
-		left   bool
-	}{
-		"nothing reported": {func(*httptrace.ClientTrace) {}, true},
-		"no connection":    {func(h *httptrace.ClientTrace) { h.GetConn("x:443") }, false},
-		"headers written":  {func(h *httptrace.ClientTrace) { h.GetConn("x:443"); h.WroteHeaders() }, true},
-		"only the headers": {func(h *httptrace.ClientTrace) {
-			h.GetConn("x:443")
-			h.WroteHeaders()
-			h.WroteRequest(httptrace.WroteRequestInfo{Err: broken})
-		}, true},
-		"not even headers": {func(h *httptrace.ClientTrace) {
-			h.GetConn("x:443")
-			h.WroteRequest(httptrace.WroteRequestInfo{Err: broken})
-		}, false},
-		"request written": {func(h *httptrace.ClientTrace) { h.GetConn("x:443"); h.WroteRequest(httptrace.WroteRequestInfo{}) }, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			client := newTestClient(t, transportFunc(func(req *http.Request) (*http.Response, error) {
-				test.report(httptrace.ContextClientTrace(req.Context()))
-				return nil, broken
-			}), WithMaxRetries(0))
-			_, err := client.Organizations.CreateInvitationBulk(t.Context(), "org_1", someone())
-			assert.ErrorIs(t, err, broken)
-			assert.Equal(t, test.left, isUnknown(err))
-		})
-	}
 }
 
 // TestNoSilentReplay: a request into a kept-alive connection that dies without an
@@ -137,7 +102,7 @@ func serveRaw(t *testing.T, handle func(net.Conn)) (base string) {
 	return "http://" + listener.Addr().String()
 }
 
-// Nobody listens: the request never left, for a real connection and for every try.
+// Where nothing listens the request never left, with a real connection and at every attempt.
 func TestConnectionRefused(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -165,7 +130,7 @@ func TestConnectionRefused(t *testing.T) {
 	})
 }
 
-// A server with a certificate that nobody vouches for gets nothing to read.
+// A server with a certificate of an unknown authority gets nothing to read.
 func TestBadCertificate(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request came") }))

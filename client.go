@@ -1,7 +1,6 @@
 package clerkorg
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -42,11 +42,14 @@ type Client struct {
 	maxRetries int
 	clock      *serverClock // nil where the server's time does not matter
 
-	// authorize puts the secret key into a request, and redact takes it out of an
-	// answer. They are functions because no printer, encoder or logger can look into
-	// one.
+	// authorize puts the secret key into a request; secret is what takes it out of all
+	// that comes back. They are functions because no printer, encoder or logger can look
+	// into one.
 	authorize func(http.Header)
-	redact    func([]byte) []byte
+	secret    func() keyRedactor
+
+	// speaksHTTP1 tells whether the last answer came over HTTP/1. Copies share it.
+	speaksHTTP1 *atomic.Bool
 
 	handle handler
 }
@@ -89,9 +92,9 @@ func newClient(keyName, secretKey string, opts []Option) (*Client, error) {
 	c.http = prepareHTTPClient(c.http)
 	bearer := "Bearer " + secretKey
 	c.authorize = func(h http.Header) { h.Set("Authorization", bearer) }
-	c.redact = func(text []byte) []byte {
-		return bytes.ReplaceAll(text, []byte(secretKey), []byte("[secret key]"))
-	}
+	hidden := newKeyRedactor(secretKey)
+	c.secret = func() keyRedactor { return hidden }
+	c.speaksHTTP1 = new(atomic.Bool)
 	if c.limiter == nil {
 		c.limiter = sharedLimiters.bucket(secretKey)
 	}
@@ -160,12 +163,12 @@ func (c *Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
 // MarshalText describes the client to an encoder.
 func (c *Client) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// prepareHTTPClient copies a client and makes the copy fit to carry a secret.
+// prepareHTTPClient copies a client and fills in what it leaves open. What the copy
+// does about redirects does not count: none is followed, since it would take the secret
+// key along.
 func prepareHTTPClient(given *http.Client) *http.Client {
 	own := *given
-	// A redirect would take the secret along: its answer is handed back instead.
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	if own.Timeout == 0 {
+	if own.Timeout <= 0 {
 		own.Timeout = DefaultTimeout
 	}
 	if own.Transport == nil {
@@ -173,6 +176,9 @@ func prepareHTTPClient(given *http.Client) *http.Client {
 	}
 	return &own
 }
+
+// maxResponseHeader is how long the headers of an answer may be.
+const maxResponseHeader = 1 << 20
 
 // defaultTransport keeps more idle connections to its one host than the two of
 // net/http, so that a burst does not dial for every call.
@@ -183,6 +189,7 @@ func defaultTransport() http.RoundTripper {
 	}
 	own := standard.Clone()
 	own.MaxIdleConnsPerHost = 64
+	own.MaxResponseHeaderBytes = maxResponseHeader
 	return own
 }
 

@@ -70,7 +70,7 @@ type APIError struct {
 	TraceID     string        // of the body, or of Clerk-Trace-Id, or of CF-Ray
 	Method      string
 	Path        string        // as sent, without the query
-	RetryAfter  time.Duration // what the server asked for; zero where it did not
+	RetryAfter  time.Duration // what the server asked for, within reason: a day, or ten windows of the quota; zero where it did not
 	ContentType string        // media type of the body, as in "text/html"; empty where none was told
 	Body        []byte        // the first 512 bytes of the body
 

@@ -48,7 +48,7 @@ func (c *Client) redirectTarget(got *answer) string {
 		return ""
 	}
 	target := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
-	return oneLine(string(c.redact([]byte(target.String()))))
+	return oneLine(redact(c.secret(), target.String()))
 }
 
 // mediaType is the Content-Type without its parameters; "" where it is none.
@@ -75,7 +75,7 @@ func (c *Client) excerpt(kind string, body []byte) string {
 		text = html.UnescapeString(markup.ReplaceAllString(text, " "))
 	}
 	// Without its markup the text may spell the key where the body did not.
-	text = string(c.redact([]byte(unbroken(text))))
+	text = redact(c.secret(), unbroken(text))
 	runes := []rune(strings.Join(strings.Fields(text), " "))
 	if len(runes) > maxExcerpt {
 		return string(runes[:maxExcerpt]) + "…"
