@@ -289,9 +289,9 @@ func (l *bucketLedger) settle(outcome RequestOutcome) (first bool) {
 	case RequestNotSent:
 		l.memory.Return()
 	case RequestAnswered:
-		l.memory.Spend(now)
+		l.memory.Spend(now, now)
 	case RequestUnanswered:
-		l.memory.Spend(now + LateArrival)
+		l.memory.Spend(now, now+LateArrival)
 	}
 	if len(l.waiters) > 0 {
 		l.dispatch(now) // a wait may have become shorter, or longer than it looked
@@ -307,8 +307,7 @@ func (b *TokenBucket) CloseUntil(_ context.Context, quota Quota, until time.Time
 	l := b.of(quota)
 	l.lock()
 	now := b.now()
-	l.memory.Guarded = true
-	l.memory.Close(now + time.Until(until))
+	l.memory.Close(now, now+time.Until(until))
 	l.dispatch(now)
 	l.unlock()
 	if b.remember != nil {

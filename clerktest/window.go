@@ -40,18 +40,27 @@ const (
 	// SlidingCounterCountingRefusals is a SlidingCounter that counts refused
 	// requests too.
 	SlidingCounterCountingRefusals
+	// SlidingCounterCountingFirst is a SlidingCounter that counts a request before
+	// it compares: the weighted previous count plus the current one, the request
+	// itself included, may be n at most. A refused request is taken out again.
+	SlidingCounterCountingFirst
+	// SlidingCounterCountingFirstAndRefusals is a SlidingCounterCountingFirst in
+	// which a refused request stays counted.
+	SlidingCounterCountingFirstAndRefusals
 )
 
 var windowNames = [...]string{
-	FixedWindow:                    "fixed-window",
-	FixedWindowFromFirst:           "fixed-window-from-first",
-	SlidingLog:                     "sliding-log",
-	SlidingLogCountingRefusals:     "sliding-log-counting-refusals",
-	TokenBucket:                    "token-bucket",
-	GCRA:                           "gcra",
-	SlidingCounter:                 "sliding-counter",
-	SlidingCounterFromFirst:        "sliding-counter-from-first",
-	SlidingCounterCountingRefusals: "sliding-counter-counting-refusals",
+	FixedWindow:                            "fixed-window",
+	FixedWindowFromFirst:                   "fixed-window-from-first",
+	SlidingLog:                             "sliding-log",
+	SlidingLogCountingRefusals:             "sliding-log-counting-refusals",
+	TokenBucket:                            "token-bucket",
+	GCRA:                                   "gcra",
+	SlidingCounter:                         "sliding-counter",
+	SlidingCounterFromFirst:                "sliding-counter-from-first",
+	SlidingCounterCountingRefusals:         "sliding-counter-counting-refusals",
+	SlidingCounterCountingFirst:            "sliding-counter-counting-first",
+	SlidingCounterCountingFirstAndRefusals: "sliding-counter-counting-first-and-refusals",
 }
 
 // Windows returns every [Window] there is, for tests that range over them.
@@ -75,7 +84,7 @@ func (w Window) String() string {
 func (w Window) valid() bool { return w >= 0 && int(w) < len(windowNames) }
 
 func (w Window) countsRefusals() bool {
-	return w == SlidingLogCountingRefusals || w == SlidingCounterCountingRefusals
+	return w == SlidingLogCountingRefusals || w == SlidingCounterCountingRefusals || w == SlidingCounterCountingFirstAndRefusals
 }
 
 // algorithm counts requests. allow records one request at now, which must not
@@ -100,6 +109,8 @@ func (w Window) newAlgorithm(limit int, window time.Duration) algorithm {
 		return &slidingCounter{limit: limit, window: window, countRefusals: w.countsRefusals(), anchor: time.Unix(0, 0)}
 	case SlidingCounterFromFirst:
 		return &slidingCounter{limit: limit, window: window}
+	case SlidingCounterCountingFirst, SlidingCounterCountingFirstAndRefusals:
+		return &slidingCounter{limit: limit, window: window, countFirst: true, countRefusals: w.countsRefusals(), anchor: time.Unix(0, 0)}
 	default:
 		return &fixedWindow{limit: limit, window: window}
 	}
@@ -215,6 +226,7 @@ func (g *gcra) allow(now time.Time) (bool, time.Duration) {
 type slidingCounter struct {
 	limit         int
 	window        time.Duration
+	countFirst    bool
 	countRefusals bool
 
 	anchor            time.Time // where windows are counted from; zero until the first request
@@ -236,28 +248,38 @@ func (c *slidingCounter) allow(now time.Time) (bool, time.Duration) {
 	}
 
 	left := c.start.Add(c.window).Sub(now)
-	weighted := float64(c.previous) * (float64(left) / float64(c.window))
-	ok := weighted+float64(c.current) < float64(c.limit)
+	ok := left <= c.covered(c.previous, c.current)
 	if ok || c.countRefusals {
 		c.current++
 	}
 	if ok {
 		return true, 0
 	}
-	return false, c.wait(left)
+	// Within this window or else in the next, where what is current now has become
+	// previous.
+	if wait := left - c.covered(c.previous, c.current); wait < left {
+		return false, wait
+	}
+	return false, left + c.window - c.covered(c.current, 0)
 }
 
-// wait finds the first moment at which the weighted count falls below the
-// limit, within this window or else in the next, where what is current now has
-// become previous. The count has to be below the limit, not at it: hence the
-// nanosecond.
-func (c *slidingCounter) wait(left time.Duration) time.Duration {
-	// covered is how much of the window before may be covered at most.
-	covered := func(previous, current int) time.Duration {
-		return time.Duration(float64(c.limit-current) / float64(previous) * float64(c.window))
+// covered is how much of the window before may be covered at most for a request
+// to be admitted: less than nothing where the current count alone refuses it.
+func (c *slidingCounter) covered(previous, current int) time.Duration {
+	room := c.limit - current
+	if c.countFirst {
+		room--
 	}
-	if c.current < c.limit {
-		return left - covered(c.previous, c.current) + time.Nanosecond
+	switch {
+	case room < 0, room == 0 && !c.countFirst:
+		return -1
+	case previous == 0:
+		return c.window
 	}
-	return left + c.window - covered(c.current, 0) + time.Nanosecond
+	whole := float64(room) * float64(c.window)
+	covered := time.Duration(min(whole/float64(previous), float64(c.window)))
+	if !c.countFirst && float64(covered)*float64(previous) >= whole {
+		covered-- // the weighted count has to be below the limit, not at it
+	}
+	return covered
 }

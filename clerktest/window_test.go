@@ -14,12 +14,12 @@ var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func TestWindowNames(t *testing.T) {
 	t.Parallel()
-	require.Len(t, Windows(), 9)
+	require.Len(t, Windows(), 11)
 	names := map[string]bool{}
 	for _, w := range Windows() {
 		names[w.String()] = true
 	}
-	require.Len(t, names, 9)
+	require.Len(t, names, 11)
 	require.Equal(t, "sliding-log", SlidingLog.String())
 	require.Equal(t, "unknown", Window(-1).String())
 	require.Equal(t, "unknown", Window(99).String())
@@ -70,6 +70,18 @@ func TestWindowAlgorithms(t *testing.T) {
 			step{72, 12 + ns},     // 5 * 0.8 is not below 4; now 1, so that 3/5 may be covered
 			step{100, 0},          // 5 * 0.33 + 1
 			step{101, 0})},
+		{SlidingCounterCountingFirst, append(admitted(0, 10, 20, 30),
+			step{40, 20 + 15}, // in the next window, once 3 of 4 are covered
+			step{60, 15},      // 4 of 4 covered, and 1
+			step{74.5, 0.5}, step{75, 0},
+			step{76, 14}, // 2 may be covered, after 30 s
+			step{90, 0},
+			step{180, 0}, // two windows later nothing counts
+			step{181, 0}, step{182, 0}, step{183, 0}, step{184, 56 + 15})},
+		{SlidingCounterCountingFirstAndRefusals, append(admitted(0, 1, 2, 3),
+			step{4, 56 + 24}, // 5 in this window: 3 of them may be covered
+			step{72, 24},     // 4 of 5 covered, and 1; as that one counts, 2 of 5 may be covered
+			step{96, 0})},    // 2 of 5 covered, and 2
 	}
 	for _, tt := range tests {
 		t.Run(tt.window.String(), func(t *testing.T) {

@@ -16,30 +16,26 @@ import (
 // server's clock is not ours, and its idea of an hour may begin a little late.
 const Slack = 5 * time.Second
 
-// guardSlack is how much the guard waits beyond the moment at which the weighted
-// count equals the limit: it must be less, and servers may count whole seconds.
-const guardSlack = time.Second
-
 // Ledger is the memory of one quota: of at most Limit requests in any Window.
 // The zero Ledger with Limit and Window set is ready for use.
 type Ledger struct {
 	Limit  int
 	Window time.Duration
 
-	// Guarded makes Next also keep what a server with two counters (the
-	// previous window's, weighted by its overlap, and the current one's) would
-	// refuse, wherever that server's windows begin.
-	Guarded bool
-
 	// log holds, in ascending order, the latest moment at which each request may
-	// have been counted. log[:back] have given their token back and are kept for
-	// the guard alone, which looks two windows into the past; log[:old] are of no
-	// use to anybody.
+	// have been counted, where that has passed. log[:back] have given their token
+	// back and are kept for the guard, which looks two windows into the past;
+	// log[:old] are of no more use.
 	log       []time.Duration
 	old, back int
+	late      []time.Duration // in ascending order, those moments that are still to come
 
 	inFlight int
-	closed   time.Duration
+	closed   time.Duration // until when; 0 where open
+
+	guarded bool
+	refused time.Duration // when the server last refused a request
+	guard   guard
 }
 
 // Left is how many tokens were free when the ledger last looked at the time.
@@ -52,19 +48,22 @@ func (l *Ledger) Available(now time.Duration) int {
 }
 
 // Empty reports whether no request is remembered, as of the last look at the time.
-func (l *Ledger) Empty() bool { return len(l.log) == 0 }
+func (l *Ledger) Empty() bool { return len(l.log)+len(l.late) == 0 }
 
 // ClosedUntil is when the ledger opens; a moment that has passed where it is open.
 func (l *Ledger) ClosedUntil() time.Duration { return l.closed }
 
 // used is how many tokens are out as of the last look at the time: at most that
 // many, since time only gives tokens back.
-func (l *Ledger) used() int { return l.inFlight + len(l.log) - l.back }
+func (l *Ledger) used() int { return l.inFlight + l.spent() }
+
+// spent is how many of them are those of requests that may have been counted.
+func (l *Ledger) spent() int { return len(l.log) - l.back + len(l.late) }
 
 // Lend takes all tokens that were free at the last look at the time, if nothing
 // but their number decides who may have one: the ledger is open and unguarded.
 func (l *Ledger) Lend() int {
-	if l.Guarded || l.closed != 0 {
+	if l.guarded || l.closed != 0 {
 		return 0
 	}
 	n := l.Left()
@@ -87,11 +86,16 @@ func (l *Ledger) Take(now time.Duration, reserve int) bool {
 // Return gives back a token whose request never left.
 func (l *Ledger) Return() { l.Reclaim(1) }
 
-// Spend turns a token in flight into a request that the server counted at the
-// moment at, or before it.
-func (l *Ledger) Spend(at time.Duration) {
+// Spend turns a token in flight into a request that the server counts at the
+// moment at, which may be after now, or before it.
+func (l *Ledger) Spend(now, at time.Duration) {
 	l.Return()
-	l.insert(at)
+	l.mature(now)
+	if at > now {
+		l.late, _ = insert(l.late, at)
+	} else {
+		l.record(at)
+	}
 }
 
 // Seed remembers requests made at the given moments by somebody else, leaving
@@ -110,19 +114,29 @@ func (l *Ledger) Seed(now time.Duration, moments []time.Duration) {
 			known++
 		}
 		if known < nth && at+2*l.Window+Slack > now {
-			l.insert(at)
+			l.record(at)
 		}
 	}
 	l.expire(now)
 }
 
-// Close admits nothing before until. A quota is never opened early.
-func (l *Ledger) Close(until time.Duration) { l.closed = max(l.closed, until) }
+// Close tells that the server refused a request at now although the ledger had
+// room, and admits nothing before until. A quota is never opened early.
+//
+// Such a refusal is the sign of a server that weighs its previous window, or of
+// requests that the ledger does not know. So from then on it keeps what such a
+// server would refuse as well, until for two windows no request was refused and
+// fewer than Limit were made.
+func (l *Ledger) Close(now, until time.Duration) {
+	l.closed = max(l.closed, until)
+	l.refused = now
+	l.guarded = true
+}
 
 // Idle reports whether there is nothing to remember at now.
 func (l *Ledger) Idle(now time.Duration) bool {
 	l.expire(now)
-	return len(l.log) == 0 && l.inFlight == 0 && l.closed == 0
+	return l.Empty() && l.inFlight == 0 && l.closed == 0
 }
 
 // Next is the earliest moment, from now on, at which more than ahead tokens can
@@ -136,13 +150,13 @@ func (l *Ledger) Next(now time.Duration, ahead int) time.Duration {
 	case ahead >= l.Limit:
 		return math.MaxInt64
 	case missing <= 0:
-	case missing <= len(l.log)-l.back:
-		at = max(at, l.returns(l.back+missing-1))
+	case missing <= l.spent():
+		at = max(at, l.returns(missing-1))
 	default:
 		at = max(at, now+l.Window+Slack)
 	}
-	if l.Guarded {
-		at = l.guard(at, ahead)
+	if l.guarded {
+		at = l.guard.next(at, l.Limit-ahead, l.inFlight+len(l.late))
 	}
 	return at
 }
@@ -152,8 +166,8 @@ func (l *Ledger) Next(now time.Duration, ahead int) time.Duration {
 func (l *Ledger) NextReturn(now time.Duration) time.Duration {
 	l.expire(now)
 	switch {
-	case l.back < len(l.log):
-		return max(l.closed, l.returns(l.back))
+	case l.spent() > 0:
+		return max(l.closed, l.returns(0))
 	case l.inFlight > 0:
 		return max(l.closed, now+l.Window+Slack)
 	default:
@@ -161,26 +175,53 @@ func (l *Ledger) NextReturn(now time.Duration) time.Duration {
 	}
 }
 
-func (l *Ledger) returns(i int) time.Duration { return l.log[i] + l.Window + Slack }
-
-func (l *Ledger) insert(at time.Duration) {
-	// Answers come nearly in order, so the place is at the end or not far from it.
-	i := len(l.log)
-	l.log = append(l.log, at)
-	for ; i > 0 && l.log[i-1] > at; i-- {
-		l.log[i], l.log[i-1] = l.log[i-1], at
+// returns is when the i-th of the tokens that are spent comes back.
+func (l *Ledger) returns(i int) time.Duration {
+	i += l.back
+	if i < len(l.log) {
+		return l.log[i] + l.Window + Slack
 	}
+	return l.late[i-len(l.log)] + l.Window + Slack
+}
+
+// record adds a request counted at the moment at, which has passed.
+func (l *Ledger) record(at time.Duration) {
+	var i int
+	l.log, i = insert(l.log, at)
 	if i < l.back {
 		l.back++
 	}
 	if i < l.old {
 		l.old++
 	}
+	if l.guard.window > 0 {
+		l.guard.add(at)
+	}
+}
+
+// insert adds a moment to an ascending list. Moments come nearly in order, so
+// its place is at the end or not far from it.
+func insert(moments []time.Duration, at time.Duration) ([]time.Duration, int) {
+	i := len(moments)
+	moments = append(moments, at)
+	for ; i > 0 && moments[i-1] > at; i-- {
+		moments[i], moments[i-1] = moments[i-1], at
+	}
+	return moments, i
+}
+
+// mature records the late requests whose moment has come.
+func (l *Ledger) mature(now time.Duration) {
+	for len(l.late) > 0 && l.late[0] <= now {
+		l.record(l.late[0])
+		l.late = l.late[1:]
+	}
 }
 
 // expire lets go of what now lies far enough in the past.
 func (l *Ledger) expire(now time.Duration) {
-	for l.back < len(l.log) && l.returns(l.back) <= now {
+	l.mature(now)
+	for l.back < len(l.log) && l.returns(0) <= now {
 		l.back++
 	}
 	for l.old < l.back && l.log[l.old]+2*l.Window+Slack <= now {
@@ -195,48 +236,16 @@ func (l *Ledger) expire(now time.Duration) {
 	if l.closed <= now {
 		l.closed = 0
 	}
-}
-
-// guard moves at to the first moment at which a server that weighs its previous
-// window would count fewer than the limit, wherever its windows begin.
-//
-// Such a server, whose current window began at s, counts
-//
-//	previous(s) * (1 - (at-s)/window) + current(s)
-//
-// For a fixed moment this grows with s, except where s passes a request (which
-// then belongs to the previous window) or passes it by a whole window (where it
-// drops out), so only those places need a look.
-func (l *Ledger) guard(at time.Duration, ahead int) time.Duration {
-	room := l.Limit - ahead
-	for {
-		later := at
-		for _, t := range l.log[l.old:] {
-			for _, s := range [2]time.Duration{t, t + l.Window} {
-				if s <= at && s > at-l.Window {
-					later = max(later, l.safe(s, room))
-				}
-			}
-		}
-		if later == at {
-			return at
-		}
-		at = later
-	}
-}
-
-// safe is the first moment at which a window that began at s leaves room.
-func (l *Ledger) safe(s time.Duration, room int) time.Duration {
-	from, _ := slices.BinarySearch(l.log, s-l.Window)
-	split, _ := slices.BinarySearch(l.log, s)
-	previous, current := split-from, len(l.log)-split+l.inFlight
 	switch {
-	case previous+current < room:
-		return s
-	case current >= room:
-		return s + l.Window
+	case !l.guarded:
+	case l.Window < shortestGuarded, l.refused+2*l.Window+Slack <= now && len(l.log)-l.old+len(l.late)+l.inFlight < l.Limit:
+		l.guarded, l.guard = false, guard{}
+	case l.guard.window != l.Window, l.guard.piece != piece(l.Limit, l.Window):
+		l.guard = guard{window: l.Window, piece: piece(l.Limit, l.Window)}
+		for _, at := range l.log[l.old:] {
+			l.guard.add(at)
+		}
 	default:
-		share := float64(room-current) / float64(previous)
-		return min(s+l.Window, s+time.Duration((1-share)*float64(l.Window))+guardSlack)
+		l.guard.expire(now)
 	}
 }

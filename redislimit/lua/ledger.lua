@@ -2,8 +2,9 @@
 --
 -- It keeps what internal/ledger keeps in Go, in three keys of one slot:
 --
---   state   a hash: closed (until when), guarded, born (when the first token was
---           taken), window (the longest that a client names) and named (when)
+--   state   a hash: closed (until when), guarded (when the server last refused a
+--           request, while the guard is on), born (when the first token was taken),
+--           window (the longest that a client names) and named (when)
 --   log     when each request may have been counted at the latest, by token
 --   flight  tokens that are out, by when they count as never answered
 --
@@ -28,9 +29,8 @@ local function text(number)
   return string.format('%.0f', number)
 end
 
--- Servers that weigh their previous window are known to do so with long windows
--- only, and the guard has to look at every request of two of them: it is not kept
--- for windows under a minute.
+-- On windows shorter than this a refusal costs seconds, and the guard, which has to
+-- look at every request of two of them, would cost more than it saves.
 local shortest_guarded = 60 * 1000000
 
 -- memory is how long a request matters to a client whose quota has such a window.
@@ -41,7 +41,7 @@ local function memory(length)
   return length + slack
 end
 
-local closed, guarded, born = 0, false, nil
+local closed, guarded, born = 0, nil, nil
 
 -- The longest window that a client names decides how long a request is remembered:
 -- clients that are configured differently must not erase each other's memory. A
@@ -51,7 +51,7 @@ local longest, named = window, nil
 local function load()
   local fields = redis.call('HMGET', state, 'closed', 'guarded', 'born', 'window', 'named')
   closed = tonumber(fields[1] or 0)
-  guarded = fields[2] == '1'
+  guarded = fields[2] and tonumber(fields[2])
   born = fields[3] and tonumber(fields[3])
   if closed <= now then
     closed = 0
@@ -71,20 +71,13 @@ local function lost()
   return witness ~= '' and not redis.call('ZSCORE', flight, witness) and not redis.call('ZSCORE', log, witness)
 end
 
--- That a server weighs its windows is worth knowing longer than any request.
-local week = 7 * 24 * 3600 * 1000
-
 -- keep lets the keys live until nothing in them matters: a token taken now may
 -- count late. Every script that writes calls it.
 local function keep()
   local life = math.ceil((memory(longest) + late) / 1000) + 1000
   redis.call('PEXPIRE', log, text(life))
   redis.call('PEXPIRE', flight, text(life))
-  life = math.max(life, math.ceil((closed - now) / 1000))
-  if guarded then
-    life = math.max(life, week)
-  end
-  redis.call('PEXPIRE', state, text(life))
+  redis.call('PEXPIRE', state, text(math.max(life, math.ceil((closed - now) / 1000))))
 end
 
 -- begin notes the first token, and the window of the quota. Once in a window is
@@ -134,8 +127,8 @@ end
 -- the guard.
 local function close(wait)
   closed = math.max(closed, now + wait)
-  guarded = true
-  redis.call('HSET', state, 'closed', text(closed), 'guarded', '1')
+  guarded = now
+  redis.call('HSET', state, 'closed', text(closed), 'guarded', text(guarded))
 end
 
 -- Requests may have been counted since then, as the quota's window goes.
@@ -147,6 +140,11 @@ local since = '(' .. text(now - window - slack)
 -- have come back.
 local inflight, silent, logged, out, all_silent = 0, 0, 0, 0, 0
 
+-- remembered is how many requests of two windows there are, beside those in flight.
+local function remembered()
+  return redis.call('ZCOUNT', log, '(' .. text(now - 2 * window - slack), '+inf') + all_silent
+end
+
 -- count writes nothing.
 local function count()
   inflight = redis.call('ZCOUNT', flight, '(' .. text(now), '+inf')
@@ -154,6 +152,12 @@ local function count()
   all_silent = redis.call('ZCARD', flight) - inflight
   logged = redis.call('ZCOUNT', log, since, '+inf')
   out = logged + silent
+  -- The guard goes once no request was refused and fewer than the limit were made
+  -- for two windows.
+  if guarded and (window < shortest_guarded or
+    guarded + 2 * window + slack <= now and remembered() + inflight < limit) then
+    guarded = nil
+  end
 end
 
 -- expire moves silent tokens into the log and clears away what is out of date, a
@@ -174,7 +178,11 @@ local function expire()
   if old > 0 then
     redis.call('ZREMRANGEBYRANK', log, 0, math.min(old, batch) - 1)
   end
+  local before = guarded
   count()
+  if before and not guarded then
+    redis.call('HDEL', state, 'guarded')
+  end
 end
 
 local function left()
@@ -212,75 +220,88 @@ local function returns(nth)
   return at + window + slack
 end
 
-local times -- what the guard looks at, once it is needed
-
--- How much the guard waits beyond the moment at which the weighted count equals the
--- limit: it must be less, and servers may count whole seconds.
+-- How much the guard waits beyond the moment at which the weighted count meets the
+-- limit: servers may count whole seconds.
 local guard_slack = 1000000
 
+-- Into how many pieces the guard cuts a window. Requests of one piece count as one
+-- moment, the latest of them.
+local piece = window / 128
+
+-- The groups of requests that share a piece: the moment of each, how many requests
+-- are in groups before it, and how many are in all. Made once the guard is needed.
+local moments, before, total
+
+local function group()
+  moments, before, total = {}, {}, 0
+  local last
+  for _, t in ipairs(recent('(' .. text(now - 2 * window - slack))) do
+    if t > now then
+      break -- still to be counted
+    end
+    local of = math.floor(t / piece)
+    if of ~= last then
+      moments[#moments + 1] = t
+      before[#moments] = total
+      last = of
+    end
+    moments[#moments] = t
+    total = total + 1
+  end
+  before[#moments + 1] = total
+end
+
 -- guard moves at to the first moment at which a server that weighs its previous
--- window would count fewer than room, wherever its windows begin. Such a
--- server, whose current window began at s, counts
+-- window would count no more than room with one more request, wherever its windows
+-- begin. Such a server, whose current window began at s, counts
 --
---   previous(s) * (1 - (at - s) / window) + current(s)
+--   previous(s) * (1 - (at - s) / window) + current(s) + 1
 --
 -- which, for a fixed moment, grows with s, except where s passes a request or
--- passes it by a whole window: only those places need a look.
+-- passes it by a whole window: only those places need a look, in ascending order.
 local function guard(at, room)
-  times = times or recent('(' .. text(now - 2 * window - slack))
-  local n = #times
-  if n + inflight < room then
+  if remembered() + inflight < room then
     return at
   end
-
-  local begins, safe = {}, {} -- windows that may be too full, and until when
-  local function consider(s, previous, current)
-    if previous + current < room then
-      return
-    end
-    local free = s + window
-    if current < room then
-      local share = (room - current) / previous
-      free = math.min(free, s + math.ceil((1 - share) * window) + guard_slack)
-    end
-    begins[#begins + 1] = s
-    safe[#begins] = free
+  if not moments then
+    group()
   end
-  -- The first request not before t, not before t - window, not before t + window:
-  -- they only ever move on.
-  local first, before, after = 1, 1, 1
-  for i = 1, n do
-    local t = times[i]
-    if t ~= times[first] then
-      first = i
+  -- Requests that are still to be counted will be so in the current window.
+  local pending = inflight + redis.call('ZCOUNT', log, '(' .. text(now), '+inf')
+  local n, current, previous = #moments, 1, 1
+  while current <= n and moments[current] <= at - window do
+    current = current + 1
+  end
+  while previous <= n and moments[previous] <= at - 2 * window do
+    previous = previous + 1
+  end
+  while previous <= n do
+    local s = moments[previous] + window
+    if current <= n then
+      s = math.min(s, moments[current])
     end
-    while times[before] < t - window do
-      before = before + 1
+    -- A group drops out a window after its latest request, others of it earlier.
+    if s >= at + piece then
+      break
     end
-    while after <= n and times[after] < t + window do
-      after = after + 1
+    local left = room - 1 - pending - (total - before[current])
+    local weighed = before[current] - before[previous]
+    if weighed <= left then
+      break -- both windows together are safe, and later ones hold no more
     end
-    if t > at - window then -- or that window is over
-      consider(t, first - before, n - first + 1 + inflight)
+    local wait = window
+    if left > 0 then
+      wait = math.min(window, math.ceil((1 - left / weighed) * window) + guard_slack)
     end
-    if t > at - 2 * window then
-      consider(t + window, after - first, n - after + 1 + inflight)
+    at = math.max(at, s + wait)
+    if moments[current] == s then
+      current = current + 1
+    end
+    if moments[previous] + window == s then
+      previous = previous + 1
     end
   end
-
-  while true do
-    local later = at
-    for i = 1, #begins do
-      local s = begins[i]
-      if s <= at and s > at - window and safe[i] > later then
-        later = safe[i]
-      end
-    end
-    if later == at then
-      return at
-    end
-    at = later
-  end
+  return at
 end
 
 -- wait is how long until more than reserve tokens can be free, with so many ahead
@@ -301,7 +322,7 @@ local function wait(reserve, ahead)
   elseif missing > 0 then
     at = math.max(at, returns(missing))
   end
-  if guarded and window >= shortest_guarded then
+  if guarded then
     at = guard(at, limit - ahead)
   end
   return at - now + round * (window + slack)
