@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,10 +53,10 @@ type bucketLedger struct {
 	free atomic.Int64
 	_    cacheLine
 
-	mu      sync.Mutex
-	memory  ledger.Ledger
-	waiters []*waiter // by reserve, then by arrival
-	timer   *time.Timer
+	mu     sync.Mutex
+	memory ledger.Ledger
+	queue  queue
+	timer  *time.Timer // wakes the first waiter; nil where there is none
 }
 
 // cacheLine keeps fields that different cores write apart.
@@ -70,7 +69,7 @@ func (l *bucketLedger) lock() {
 }
 
 func (l *bucketLedger) unlock() {
-	if len(l.waiters) == 0 {
+	if l.queue.empty() {
 		l.free.Store(int64(l.memory.Lend()))
 	}
 	l.mu.Unlock()
@@ -87,22 +86,6 @@ func (l *bucketLedger) takeFree(reserve int) (left int, ok bool) {
 			return int(n - 1), true
 		}
 	}
-}
-
-// waiter is a call of Acquire that could not be served at once.
-type waiter struct {
-	quota       Quota
-	reserve     int
-	until       time.Duration // when it gives up
-	cause       error         // what makes it give up then: nil, or context.DeadlineExceeded
-	done        chan struct{} // closed when decided
-	reservation Reservation
-	err         error
-}
-
-// refuse is the error of a waiter whose turn would come only at next.
-func (w *waiter) refuse(wait time.Duration) error {
-	return &RateLimitError{Quota: w.quota, RetryAfter: wait, Err: w.cause}
 }
 
 func (b *TokenBucket) now() time.Duration { return time.Since(b.birth) }
@@ -153,7 +136,7 @@ func (b *TokenBucket) Acquire(ctx context.Context, req ReservationRequest) (Rese
 		return Reservation{Quota: req.Quota, Left: left, ledger: l}, nil
 	}
 	l.lock()
-	if len(l.waiters) == 0 && l.memory.Take(b.now(), req.Reserve) {
+	if l.queue.empty() && l.memory.Take(b.now(), req.Reserve) {
 		reservation := Reservation{Quota: req.Quota, Left: l.memory.Left(), ledger: l}
 		l.unlock()
 		return reservation, nil
@@ -164,105 +147,6 @@ func (b *TokenBucket) Acquire(ctx context.Context, req ReservationRequest) (Rese
 		return Reservation{}, err
 	}
 	return l.wait(ctx, w)
-}
-
-// enqueue adds a waiter, or refuses it where its wait cannot end in time. The
-// lock is held.
-func (l *bucketLedger) enqueue(ctx context.Context, req ReservationRequest) (*waiter, error) {
-	now := l.bucket.now()
-	w := &waiter{quota: req.Quota, reserve: req.Reserve, until: math.MaxInt64, done: make(chan struct{})}
-	if req.MaxWait < math.MaxInt64-now {
-		w.until = now + max(0, req.MaxWait)
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		if end := now + time.Until(deadline); end < w.until {
-			w.until, w.cause = end, context.DeadlineExceeded
-		}
-	}
-	place, _ := slices.BinarySearchFunc(l.waiters, req.Reserve, func(w *waiter, reserve int) int {
-		if w.reserve <= reserve {
-			return -1
-		}
-		return 1
-	})
-	if next := l.turn(now, place, req.Reserve); next > w.until {
-		return nil, w.refuse(next - now)
-	}
-	l.waiters = slices.Insert(l.waiters, place, w)
-	l.dispatch(now)
-	return w, nil
-}
-
-// turn is the earliest moment at which somebody with so many before him can have
-// a token. Those beyond one window's worth come after the tokens have been round
-// once more. The lock is held.
-func (l *bucketLedger) turn(now time.Duration, place, reserve int) time.Duration {
-	usable := l.memory.Limit - reserve
-	if usable <= 0 {
-		return math.MaxInt64
-	}
-	rounds := time.Duration(place / usable)
-	return l.memory.Next(now, place%usable+reserve) + rounds*(l.memory.Window+ledger.Slack)
-}
-
-func (l *bucketLedger) wait(ctx context.Context, w *waiter) (Reservation, error) {
-	select {
-	case <-w.done:
-		return w.reservation, w.err
-	case <-ctx.Done():
-	}
-	l.lock()
-	defer l.unlock()
-	if i := slices.Index(l.waiters, w); i >= 0 {
-		l.waiters = slices.Delete(l.waiters, i, i+1)
-	} else if w.err == nil {
-		l.memory.Return() // it was decided in our favour a moment too late
-	}
-	l.dispatch(l.bucket.now())
-	return Reservation{}, ctx.Err()
-}
-
-// dispatch serves whom it can, refuses those whose wait has become hopeless, and
-// sets the timer for the first of the others. The lock is held.
-func (l *bucketLedger) dispatch(now time.Duration) {
-	waiting := l.waiters[:0]
-	var wake time.Duration
-	for _, w := range l.waiters {
-		next := l.turn(now, len(waiting), w.reserve)
-		switch {
-		case len(waiting) == 0 && next <= now:
-			l.memory.Take(now, w.reserve)
-			w.reservation = Reservation{Quota: w.quota, Left: l.memory.Left(), ledger: l}
-			close(w.done)
-		case next > w.until:
-			w.err = w.refuse(next - now)
-			close(w.done)
-		default:
-			if len(waiting) == 0 {
-				wake = next
-			}
-			waiting = append(waiting, w)
-		}
-	}
-	clear(l.waiters[len(waiting):])
-	l.waiters = waiting
-	switch {
-	case len(waiting) == 0:
-		if l.timer != nil {
-			l.timer.Stop()
-			l.timer = nil
-		}
-	case l.timer == nil:
-		l.timer = time.AfterFunc(wake-now, l.tick)
-	default:
-		l.timer.Reset(wake - now)
-	}
-}
-
-func (l *bucketLedger) tick() {
-	l.lock()
-	defer l.unlock()
-	l.dispatch(l.bucket.now())
 }
 
 // Settle implements [RateLimiter].
@@ -293,7 +177,7 @@ func (l *bucketLedger) settle(outcome RequestOutcome) (first bool) {
 	case RequestUnanswered:
 		l.memory.Spend(now, now+LateArrival)
 	}
-	if len(l.waiters) > 0 {
+	if !l.queue.empty() {
 		l.dispatch(now) // a wait may have become shorter, or longer than it looked
 	}
 	l.mu.Unlock()
@@ -308,7 +192,7 @@ func (b *TokenBucket) CloseUntil(_ context.Context, quota Quota, until time.Time
 	l.lock()
 	now := b.now()
 	l.memory.Close(now, now+time.Until(until))
-	l.dispatch(now)
+	l.review(now)
 	l.unlock()
 	if b.remember != nil {
 		b.remember()
@@ -324,12 +208,12 @@ func (b *TokenBucket) State(_ context.Context, quota Quota) (QuotaState, error) 
 	now := b.now()
 	state := QuotaState{Quota: quota}
 	// Those who wait have a claim on the first tokens.
-	if len(l.waiters) == 0 {
+	if l.queue.empty() {
 		state.Available = l.memory.Available(now)
 	}
 	next := l.memory.NextReturn(now)
 	if state.Available == 0 {
-		next = l.turn(now, len(l.waiters), 0)
+		next = l.turn(now, l.queue.before(math.MaxInt), 0)
 	}
 	if next > now {
 		state.NextAt = b.time(next)
@@ -357,7 +241,7 @@ func (b *TokenBucket) Seed(_ context.Context, quota Quota, times ...time.Time) e
 	now := b.now()
 	l.memory.Seed(now, moments)
 	remembers := !l.memory.Empty()
-	l.dispatch(now)
+	l.review(now)
 	l.unlock()
 	if remembers && b.remember != nil {
 		b.remember()
@@ -369,7 +253,7 @@ func (b *TokenBucket) Seed(_ context.Context, quota Quota, times ...time.Time) e
 func (b *TokenBucket) idle() bool {
 	for _, l := range *b.ledgers.Load() {
 		l.lock()
-		idle := l.memory.Idle(b.now()) && len(l.waiters) == 0
+		idle := l.memory.Idle(b.now()) && l.queue.empty()
 		l.unlock()
 		if !idle {
 			return false

@@ -43,6 +43,11 @@ type guard struct {
 	piece  time.Duration
 	groups []group // ascending; those two windows old are dropped, with some delay
 	total  int     // requests ever added
+
+	// The last answer of next, which holds until a request is added: with this
+	// budget, to is the first safe moment from from on.
+	budget   int
+	from, to time.Duration
 }
 
 // group is the requests of one piece of the window.
@@ -77,6 +82,7 @@ func (g *guard) add(at time.Duration) {
 		g.groups[i].before++
 	}
 	g.total++
+	g.to = g.from - 1
 }
 
 // before is how many requests are in groups before the i-th.
@@ -107,8 +113,12 @@ func (g *guard) expire(now time.Duration) {
 // (where it drops out), so only those places need a look. In ascending order one
 // look is enough: waiting makes no earlier window fuller.
 func (g *guard) next(at time.Duration, room, inFlight int) time.Duration {
+	budget := room - 1 - inFlight - g.total
+	if budget == g.budget && g.from <= at && at <= g.to {
+		return g.to
+	}
+	g.budget, g.from = budget, at
 	current, previous := g.after(at-g.window), g.after(at-2*g.window)
-	room -= 1 + inFlight + g.total
 	for previous < len(g.groups) {
 		s := g.groups[previous].at + g.window
 		if current < len(g.groups) {
@@ -119,7 +129,7 @@ func (g *guard) next(at time.Duration, room, inFlight int) time.Duration {
 			break
 		}
 		weighed := g.before(current) - g.before(previous)
-		left := room + g.before(current) // by the requests since s
+		left := budget + g.before(current) // by the requests since s
 		if weighed <= left {
 			break // both windows together are safe, and later ones hold no more
 		}
@@ -131,6 +141,7 @@ func (g *guard) next(at time.Duration, room, inFlight int) time.Duration {
 			previous++
 		}
 	}
+	g.to = at
 	return at
 }
 
