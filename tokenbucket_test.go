@@ -3,6 +3,7 @@ package clerkorg
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"runtime"
 	"sync"
@@ -302,36 +303,43 @@ func TestUnlimited(t *testing.T) {
 	assert.ErrorIs(t, err, context.Canceled)
 }
 
-// BenchmarkTokenBucket takes and settles a token, 16 at a time. Tokens of answered
-// requests would come back only after the benchmark, so its memory, which the limit
-// bounds in life, is emptied now and then, as if a window had passed.
+// BenchmarkTokenBucket takes and settles tokens, so many goroutines at a time.
+// Tokens of answered requests would come back only after the benchmark, so its
+// memory, which the limit bounds in life, is emptied now and then, as if a window
+// had passed.
 func BenchmarkTokenBucket(b *testing.B) {
 	for name, outcome := range map[string]RequestOutcome{"NotSent": RequestNotSent, "Answered": RequestAnswered} {
-		b.Run(name, func(b *testing.B) {
-			bucket := NewTokenBucket()
-			quota := Quota{Name: "bench", Limit: math.MaxInt32, Window: time.Nanosecond}
-			ctx := context.Background()
-			of := bucket.of(quota)
-			b.ReportAllocs()
-			b.SetParallelism(16 / min(16, runtime.GOMAXPROCS(0)))
-			b.RunParallel(func(pb *testing.PB) {
-				for calls := 1; pb.Next(); calls++ {
-					if calls%2000 == 0 {
-						of.lock()
-						of.memory = ledger.Ledger{Limit: quota.Limit, Window: quota.Window}
-						of.unlock()
-					}
-					token, err := bucket.Acquire(ctx, ReservationRequest{Quota: quota})
-					if err != nil {
-						b.Error(err)
-						return
-					}
-					if err := bucket.Settle(ctx, token, outcome); err != nil {
-						b.Error(err)
-						return
-					}
+		for _, goroutines := range []int{1, 16, 256} {
+			b.Run(fmt.Sprint(name, "/", goroutines), func(b *testing.B) {
+				bucket := NewTokenBucket()
+				quota := Quota{Name: "bench", Limit: math.MaxInt32, Window: time.Hour}
+				ctx := context.Background()
+				of := bucket.of(quota)
+				b.ReportAllocs()
+				perGoroutine := b.N/goroutines + 1
+				b.ResetTimer()
+				var wg sync.WaitGroup
+				for range goroutines {
+					wg.Go(func() {
+						for calls := range perGoroutine {
+							if calls%2000 == 1999 {
+								of.lock()
+								of.memory = ledger.Ledger{Limit: quota.Limit, Window: quota.Window}
+								of.unlock()
+							}
+							token, err := bucket.Acquire(ctx, ReservationRequest{Quota: quota})
+							if err == nil {
+								err = bucket.Settle(ctx, token, outcome)
+							}
+							if err != nil {
+								b.Error(err)
+								return
+							}
+						}
+					})
 				}
+				wg.Wait()
 			})
-		})
+		}
 	}
 }
