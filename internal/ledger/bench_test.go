@@ -31,3 +31,20 @@ func BenchmarkGuarded(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkAvailable asks a ledger of 64,000 requests, the guard on, what is left.
+func BenchmarkAvailable(b *testing.B) {
+	l := &Ledger{Limit: 64_000, Window: hour}
+	l.Close(0, 0)
+	now := time.Duration(0)
+	for range 96_000 {
+		now += hour / 72_000
+		l.Spend(now, now)
+	}
+	now += hour / 2
+	left := 0
+	for b.Loop() {
+		left = l.Available(now)
+	}
+	b.ReportMetric(float64(left), "left")
+}

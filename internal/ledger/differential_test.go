@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
@@ -115,7 +114,7 @@ func TestGuardBetweenBounds(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // To be repeated.
 		window := []time.Duration{hour, 10 * time.Minute}[random.IntN(2)]
 		r := &reference{limit: 1 + random.IntN(40), window: window}
-		g := guard{window: window, piece: piece(r.limit, window)}
+		g := guard{cut: cutFor(r.limit, window)}
 		now := time.Duration(0)
 		for range 100 {
 			now += time.Duration(random.Int64N(int64(3 * window / time.Duration(r.limit))))
@@ -157,28 +156,4 @@ func TestGuardBetweenBounds(t *testing.T) {
 	assert.Greater(t, admitted, 1000)
 	assert.Greater(t, refused, 1000)
 	assert.Less(t, between, refused/5)
-}
-
-// TestGuardForgets: what no window counts any more makes no difference, and no
-// room.
-func TestGuardForgets(t *testing.T) {
-	t.Parallel()
-	g := guard{window: hour, piece: hour / 128}
-	most := 0
-	for now := time.Duration(0); now < 50*hour; now += 10 * time.Second {
-		g.expire(now)
-		g.add(now)
-		most = max(most, len(g.groups))
-		if now >= 2*hour {
-			fresh := guard{window: hour, piece: hour / 128}
-			for at := now - 2*hour; at <= now && now%(5*time.Minute) == 0; at += 10 * time.Second {
-				fresh.add(at)
-			}
-			if now%(5*time.Minute) == 0 {
-				require.Equal(t, fresh.next(now, 365, 0), g.next(now, 365, 0))
-			}
-		}
-	}
-	assert.Equal(t, 4*128+1, most)
-	assert.True(t, slices.IsSortedFunc(g.groups, func(a, b group) int { return int(a.at - b.at) }))
 }

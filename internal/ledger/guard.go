@@ -16,14 +16,17 @@ const (
 	guardSlack = time.Second
 )
 
-// piece is the width of the pieces into which the guard cuts a window. Requests of
-// one piece count as one moment, which bounds the work of a look. Where requests
-// are few, hardly any share a piece.
-func piece(limit int, window time.Duration) time.Duration {
+// cut is a window and the width of the pieces into which the guard cuts it.
+// Requests of one piece count as one moment, which bounds the work of a look.
+type cut struct{ window, piece time.Duration }
+
+// cutFor cuts a window so finely that, where requests are few, hardly any share a
+// piece.
+func cutFor(limit int, window time.Duration) cut {
 	if limit > 512 {
-		return window / 128
+		return cut{window, window / 128}
 	}
-	return window / 512
+	return cut{window, window / 512}
 }
 
 // guard keeps what a server with two counters would refuse: the previous
@@ -39,8 +42,7 @@ func piece(limit int, window time.Duration) time.Duration {
 // a piece of the window are taken to be as late as the latest of them, and the
 // guard errs by less than a piece, on the safe side.
 type guard struct {
-	window time.Duration
-	piece  time.Duration
+	cut
 	groups []group // ascending; those two windows old are dropped, with some delay
 	total  int     // requests ever added
 
@@ -124,8 +126,7 @@ func (g *guard) next(at time.Duration, room, inFlight int) time.Duration {
 		if current < len(g.groups) {
 			s = min(s, g.groups[current].at)
 		}
-		// A group drops out a window after its latest request, others of it earlier.
-		if s >= at+g.piece {
+		if s > at {
 			break
 		}
 		weighed := g.before(current) - g.before(previous)

@@ -92,7 +92,7 @@ func (l *Ledger) Spend(now, at time.Duration) {
 	l.Return()
 	l.mature(now)
 	if at > now {
-		l.late, _ = insert(l.late, at)
+		l.late = insert(l.late, at)
 	} else {
 		l.record(at)
 	}
@@ -144,16 +144,15 @@ func (l *Ledger) Idle(now time.Duration) bool {
 // depends on requests still in flight.
 func (l *Ledger) Next(now time.Duration, ahead int) time.Duration {
 	l.expire(now)
+	if ahead >= l.Limit {
+		return math.MaxInt64
+	}
 	at := max(now, l.closed)
 	// So many of the tokens that are out must come back first.
-	switch missing := l.used() + ahead + 1 - l.Limit; {
-	case ahead >= l.Limit:
-		return math.MaxInt64
-	case missing <= 0:
-	case missing <= l.spent():
-		at = max(at, l.returns(missing-1))
-	default:
+	if missing := l.used() + ahead + 1 - l.Limit; missing > l.spent() {
 		at = max(at, now+l.Window+Slack)
+	} else if missing > 0 {
+		at = max(at, l.returns(missing-1))
 	}
 	if l.guarded {
 		at = l.guard.next(at, l.Limit-ahead, l.inFlight+len(l.late))
@@ -165,14 +164,13 @@ func (l *Ledger) Next(now time.Duration, ahead int) time.Duration {
 // none is.
 func (l *Ledger) NextReturn(now time.Duration) time.Duration {
 	l.expire(now)
-	switch {
-	case l.spent() > 0:
+	if l.spent() > 0 {
 		return max(l.closed, l.returns(0))
-	case l.inFlight > 0:
-		return max(l.closed, now+l.Window+Slack)
-	default:
-		return l.closed
 	}
+	if l.inFlight > 0 {
+		return max(l.closed, now+l.Window+Slack)
+	}
+	return l.closed
 }
 
 // returns is when the i-th of the tokens that are spent comes back.
@@ -186,14 +184,7 @@ func (l *Ledger) returns(i int) time.Duration {
 
 // record adds a request counted at the moment at, which has passed.
 func (l *Ledger) record(at time.Duration) {
-	var i int
-	l.log, i = insert(l.log, at)
-	if i < l.back {
-		l.back++
-	}
-	if i < l.old {
-		l.old++
-	}
+	l.log = insert(l.log, at) // expire moves old and back on, should they have to
 	if l.guard.window > 0 {
 		l.guard.add(at)
 	}
@@ -201,13 +192,12 @@ func (l *Ledger) record(at time.Duration) {
 
 // insert adds a moment to an ascending list. Moments come nearly in order, so
 // its place is at the end or not far from it.
-func insert(moments []time.Duration, at time.Duration) ([]time.Duration, int) {
-	i := len(moments)
+func insert(moments []time.Duration, at time.Duration) []time.Duration {
 	moments = append(moments, at)
-	for ; i > 0 && moments[i-1] > at; i-- {
+	for i := len(moments) - 1; i > 0 && moments[i-1] > at; i-- {
 		moments[i], moments[i-1] = moments[i-1], at
 	}
-	return moments, i
+	return moments
 }
 
 // mature records the late requests whose moment has come.
@@ -228,7 +218,7 @@ func (l *Ledger) expire(now time.Duration) {
 		l.old++
 	}
 	// Moving the rest down costs a copy, so it waits until half can go.
-	if l.old > 0 && 2*l.old >= len(l.log) {
+	if 2*l.old >= len(l.log) {
 		l.log = slices.Delete(l.log, 0, l.old)
 		l.back -= l.old
 		l.old = 0
@@ -236,16 +226,23 @@ func (l *Ledger) expire(now time.Duration) {
 	if l.closed <= now {
 		l.closed = 0
 	}
-	switch {
-	case !l.guarded:
-	case l.Window < shortestGuarded, l.refused+2*l.Window+Slack <= now && len(l.log)-l.old+len(l.late)+l.inFlight < l.Limit:
+	if l.guarded {
+		l.keepGuard(now)
+	}
+}
+
+// keepGuard has the guard know what the ledger knows, or turns it off.
+func (l *Ledger) keepGuard(now time.Duration) {
+	quiet := l.refused+2*l.Window+Slack <= now && len(l.log)-l.old+len(l.late)+l.inFlight < l.Limit
+	if quiet || l.Window < shortestGuarded {
 		l.guarded, l.guard = false, guard{}
-	case l.guard.window != l.Window, l.guard.piece != piece(l.Limit, l.Window):
-		l.guard = guard{window: l.Window, piece: piece(l.Limit, l.Window)}
+		return
+	}
+	if cut := cutFor(l.Limit, l.Window); l.guard.cut != cut {
+		l.guard = guard{cut: cut}
 		for _, at := range l.log[l.old:] {
 			l.guard.add(at)
 		}
-	default:
-		l.guard.expire(now)
 	}
+	l.guard.expire(now)
 }

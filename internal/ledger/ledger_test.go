@@ -155,3 +155,98 @@ func TestNoWindowHoldsTooMany(t *testing.T) {
 		}
 	}
 }
+
+func TestEmpty(t *testing.T) {
+	l := &Ledger{Limit: 3, Window: hour}
+	assert.True(t, l.Empty())
+	take(t, l, 0)
+	take(t, l, 0)
+	assert.True(t, l.Empty(), "nothing was sent yet, as far as is known")
+	l.Spend(0, time.Minute)
+	assert.False(t, l.Empty(), "one may still arrive")
+	l.Spend(0, 0)
+	assert.False(t, l.Empty())
+	assert.False(t, l.Idle(2*hour+Slack))
+	assert.False(t, l.Idle(2*hour+Slack+time.Minute-1))
+	assert.True(t, l.Idle(2*hour+Slack+time.Minute))
+	assert.True(t, l.Empty())
+}
+
+// TestInstants: a nanosecond before a token comes back, and when it does.
+func TestInstants(t *testing.T) {
+	const back = hour + Slack
+	for name, test := range map[string]struct {
+		counted []time.Duration // told at 0
+		now     time.Duration
+		ahead   int
+		next    time.Duration
+		left    int
+	}{
+		"answered":               {[]time.Duration{0, 0, 0}, back - 1, 0, back, 0},
+		"back":                   {[]time.Duration{0, 0, 0}, back, 0, back, 3},
+		"the second":             {[]time.Duration{-1, 0, 0}, back - 1, 0, back - 1, 1},
+		"the second of two":      {[]time.Duration{-1, 0, 0}, back - 1, 1, back, 1},
+		"late":                   {[]time.Duration{0, 60, 60}, back + 59, 1, back + 60, 1},
+		"the third, late":        {[]time.Duration{0, 60, 70}, back + 59, 2, back + 70, 1},
+		"all late, not yet due":  {[]time.Duration{50, 60, 70}, 0, 1, back + 60, 0},
+		"one late, not yet due":  {[]time.Duration{0, 0, 70}, 0, 2, back + 70, 0},
+		"late, just due":         {[]time.Duration{50, 60, 70}, 60, 1, back + 60, 0},
+		"late, all back":         {[]time.Duration{50, 60, 70}, back + 70, 2, back + 70, 3},
+		"more than was ever due": {nil, 0, 2, 0, 3},
+	} {
+		l := &Ledger{Limit: 3, Window: hour}
+		for _, at := range test.counted {
+			take(t, l, 0)
+			l.Spend(0, at)
+		}
+		assert.Equal(t, test.next, l.Next(test.now, test.ahead), name)
+		assert.Equal(t, test.left, l.Left(), name)
+	}
+}
+
+// TestManyUnanswered: a request that is answered while many may still arrive is not
+// compared with each of them.
+func TestManyUnanswered(t *testing.T) {
+	l := &Ledger{Limit: 200_000, Window: hour}
+	for now := range time.Duration(100_000) {
+		l.Spend(now, now+time.Minute)
+	}
+	for now := time.Duration(100_000); now < 100_100; now++ {
+		l.Spend(now, now)
+	}
+	assert.Len(t, l.late, 100_000)
+	assert.Len(t, l.log, 100)
+	assert.Equal(t, 99_900, l.Left())
+	l.Next(time.Minute+49_999, 0)
+	assert.Len(t, l.late, 50_000)
+	assert.Len(t, l.log, 50_100)
+	assert.IsNonDecreasing(t, l.log)
+	assert.Equal(t, 99_900, l.Left())
+}
+
+// TestForgetsAtTheInstant at which the guard needs a request no more, and not before.
+func TestForgetsAtTheInstant(t *testing.T) {
+	l := &Ledger{Limit: 10, Window: hour}
+	for at := range time.Duration(4) {
+		l.Spend(at, at)
+	}
+	l.Next(2*hour+Slack+1, 0)
+	assert.Equal(t, []time.Duration{2, 3}, l.log)
+	l.Next(2*hour+Slack+2-1, 0)
+	assert.Len(t, l.log, 2)
+	l.Seed(2*hour+Slack+2, []time.Duration{2, 3, 3})
+	assert.Equal(t, []time.Duration{3, 3}, l.log, "one is too old, one known, one new")
+}
+
+// BenchmarkLate answers a request while 100,000 others may still arrive.
+func BenchmarkLate(b *testing.B) {
+	l := &Ledger{Limit: 1 << 30, Window: hour}
+	for now := range time.Duration(100_000) {
+		l.Spend(now, now+time.Minute)
+	}
+	now := time.Duration(100_000)
+	for b.Loop() {
+		now++
+		l.Spend(now, now)
+	}
+}

@@ -107,7 +107,7 @@ func (r *reference) seed(now time.Duration, moments []time.Duration) {
 // guard is the first moment at which none of the windows that may have begun is
 // too full, with the requests of a piece as late as the latest of them.
 func (r *reference) guard(now, at time.Duration, room int) time.Duration {
-	width := piece(r.limit, r.window)
+	width := cutFor(r.limit, r.window).piece
 	number := func(at time.Duration) float64 { return math.Floor(float64(at) / float64(width)) }
 	var moments []time.Duration
 	pending := r.inFlight
@@ -128,7 +128,7 @@ func (r *reference) guard(now, at time.Duration, room int) time.Duration {
 		later := at
 		for _, t := range moments {
 			for _, s := range [2]time.Duration{t, t + r.window} {
-				if s >= at+width || s <= at-r.window {
+				if s > at || s <= at-r.window {
 					continue
 				}
 				previous, current := 0, pending

@@ -280,8 +280,7 @@ local function guard(at, room)
     if current <= n then
       s = math.min(s, moments[current])
     end
-    -- A group drops out a window after its latest request, others of it earlier.
-    if s >= at + piece then
+    if s > at then
       break
     end
     local left = room - 1 - pending - (total - before[current])
