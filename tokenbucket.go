@@ -12,43 +12,44 @@ import (
 	"github.com/clerkorg/clerkorg-go/internal/ledger"
 )
 
-// TokenBucket keeps quotas in the memory of one process. Of each quota it holds
-// Limit tokens; one that was taken comes back a window + 5 s after its own
-// request was answered (60 s later still where no answer came, at once where the
-// request never left). No window of the server's, wherever it begins, then holds
-// more than Limit, and all Limit are used.
+// TokenBucket keeps quotas in the memory of one process. Each quota has Limit
+// tokens. A token is free again one window + 5 s after its request was answered,
+// 60 s later if no answer came, and at once if the request was not sent. So no
+// window of the server, wherever it begins, contains more than Limit requests, and
+// all Limit are used.
 //
-// Waiters are served in the order in which they came, those with a smaller
-// reserve first. A 429 closes the quota; from then on the bucket also keeps what
-// a server that weighs its previous window would refuse.
+// Waiters are served in the order of their arrival, those with a smaller reserve
+// first. A 429 closes the quota. It also turns a guard on, for windows of a minute
+// or more, which holds back what a server that weighs its previous window refuses.
+// The guard turns off after two windows without a 429 and with fewer than Limit
+// requests.
 //
-// It starts no goroutine, and holds a timer only while somebody waits.
+// A TokenBucket starts no goroutine, and has timers only while callers wait.
 type TokenBucket struct {
 	birth   time.Time
 	ledgers atomic.Pointer[map[string]*bucketLedger]
 	mu      sync.Mutex // serializes changes of ledgers
 
-	// remember, if set, is called when a quota goes from nothing to remember to
-	// something.
+	// remember, if set, is called when an empty record gets its first request.
 	remember func()
 }
 
 // NewTokenBucket returns a [TokenBucket] with all tokens of every quota free.
-// Clients need none of their own: those with one secret key share one.
+// Clients with the same secret key share a bucket without it.
 func NewTokenBucket() *TokenBucket {
 	b := &TokenBucket{birth: time.Now()}
 	b.ledgers.Store(&map[string]*bucketLedger{})
 	return b
 }
 
-// bucketLedger is one quota of a bucket, with those who wait for it.
+// bucketLedger is one quota of a bucket, with its waiters.
 type bucketLedger struct {
 	bucket *TokenBucket
 	born   time.Duration // when the bucket was first asked for this quota
 	quota  atomic.Pointer[Quota]
 
-	// loose is how many tokens can be had without the lock. They are lent by
-	// memory while nobody waits, and reclaimed by whoever needs to see them all.
+	// free is how many tokens can be taken without the lock. They are lent by memory
+	// while the queue is empty, and reclaimed by lock.
 	_    cacheLine // what is only read, what takers write and what settlers write
 	free atomic.Int64
 	_    cacheLine
@@ -56,13 +57,13 @@ type bucketLedger struct {
 	mu     sync.Mutex
 	memory ledger.Ledger
 	queue  queue
-	timer  *time.Timer // wakes the first waiter; nil where there is none
+	timer  *time.Timer // for the first waiter; nil while the queue is empty
 }
 
 // cacheLine keeps fields that different cores write apart.
 type cacheLine [64]byte
 
-// lock takes the lock with all tokens accounted for.
+// lock takes the lock, and reclaims the tokens that can be taken without it.
 func (l *bucketLedger) lock() {
 	l.mu.Lock()
 	l.memory.Reclaim(int(l.free.Swap(0)))
@@ -75,7 +76,8 @@ func (l *bucketLedger) unlock() {
 	l.mu.Unlock()
 }
 
-// takeFree takes a token without the lock, if it can, and tells how many are left.
+// takeFree takes a token without the lock, if there is one, and returns how many
+// are left.
 func (l *bucketLedger) takeFree(reserve int) (left int, ok bool) {
 	for {
 		n := l.free.Load()
@@ -124,9 +126,11 @@ func (b *TokenBucket) add(q Quota) *bucketLedger {
 	return l
 }
 
-// Acquire implements [RateLimiter]. A wait that cannot end within req.MaxWait,
-// or before the deadline of ctx, is refused at once with a [*RateLimitError];
-// in the second case it is also a [context.DeadlineExceeded].
+// Acquire implements [RateLimiter]. A wait that cannot end within req.MaxWait, or
+// before the deadline of ctx, is refused at once with a [*RateLimitError]; in the
+// second case errors.Is also finds [context.DeadlineExceeded] in it. A wait that
+// becomes too long later, because requests before it are answered late, ends with
+// the same error after req.MaxWait at the latest.
 func (b *TokenBucket) Acquire(ctx context.Context, req ReservationRequest) (Reservation, error) {
 	if err := ctx.Err(); err != nil {
 		return Reservation{}, err
@@ -164,10 +168,10 @@ func (b *TokenBucket) Settle(_ context.Context, reservation Reservation, outcome
 	return nil
 }
 
-// settle reports whether the quota had nothing to remember before.
+// settle reports whether the record was empty before.
 func (l *bucketLedger) settle(outcome RequestOutcome) (first bool) {
 	now := l.bucket.now()
-	l.mu.Lock() // no need to see the loose tokens
+	l.mu.Lock() // the tokens that can be taken without the lock do not matter here
 	first = outcome != RequestNotSent && l.memory.Empty()
 	switch outcome {
 	case RequestNotSent:
@@ -178,14 +182,14 @@ func (l *bucketLedger) settle(outcome RequestOutcome) (first bool) {
 		l.memory.Spend(now, now+LateArrival)
 	}
 	if !l.queue.empty() {
-		l.dispatch(now) // a wait may have become shorter, or longer than it looked
+		l.dispatch(now) // the first wait may have become shorter or longer
 	}
 	l.mu.Unlock()
 	return first
 }
 
 // CloseUntil implements [RateLimiter]. It also turns the guard on: a refusal
-// where the bucket saw room is the sign of a server that weighs its previous
+// although a token was free is the sign of a server that weighs its previous
 // window, or of another process with the same key.
 func (b *TokenBucket) CloseUntil(_ context.Context, quota Quota, until time.Time) error {
 	l := b.of(quota)
@@ -207,7 +211,7 @@ func (b *TokenBucket) State(_ context.Context, quota Quota) (QuotaState, error) 
 	defer l.unlock()
 	now := b.now()
 	state := QuotaState{Quota: quota}
-	// Those who wait have a claim on the first tokens.
+	// The first tokens belong to the waiters.
 	if l.queue.empty() {
 		state.Available = l.memory.Available(now)
 	}
@@ -224,15 +228,15 @@ func (b *TokenBucket) State(_ context.Context, quota Quota) (QuotaState, error) 
 	return state, nil
 }
 
-// Seed tells the bucket of requests made before it was first asked for the
-// quota, by a process that is gone or by another one: each holds a token until a
-// window + 5 s after its time. Times after that moment are left out (the bucket
-// has seen those requests itself), and so are times it was told of before.
+// Seed records requests that other processes, or earlier ones, made before the
+// first use of the quota here. Each of them holds a token until one window + 5 s
+// after its time. Times after that first use are ignored, since the bucket has
+// recorded those requests itself, and so are times of an earlier Seed.
 func (b *TokenBucket) Seed(_ context.Context, quota Quota, times ...time.Time) error {
 	l := b.of(quota)
 	moments := make([]time.Duration, 0, len(times))
 	for _, t := range times {
-		// Round drops the monotonic reading: what is seeded comes from elsewhere.
+		// Round drops the monotonic reading: these times come from elsewhere.
 		if at := t.Round(0).Sub(b.birth); at < l.born {
 			moments = append(moments, at)
 		}
@@ -249,7 +253,7 @@ func (b *TokenBucket) Seed(_ context.Context, quota Quota, times ...time.Time) e
 	return nil
 }
 
-// idle reports whether the bucket has nothing to remember.
+// idle reports whether the bucket has nothing on record and no waiters.
 func (b *TokenBucket) idle() bool {
 	for _, l := range *b.ledgers.Load() {
 		l.lock()

@@ -6,25 +6,25 @@ import (
 	"weak"
 )
 
-// sharedLimiters holds the one bucket that all clients of a secret key share.
+// sharedLimiters holds, for each secret key, the bucket that its clients share.
 //
-// A bucket is held weakly, so that it can go with its last client, but strongly
-// while it remembers requests: a program that makes a client for every call has
-// still only one quota.
+// The reference is weak, so that a bucket is collected after its last client, but
+// strong while the bucket has requests on record: a program that makes a client for
+// every call still keeps its quota.
 var sharedLimiters = limiterTable{entries: map[keyHash]*limiterEntry{}}
 
-// keyHash stands for a secret key, which is itself never kept in the table.
+// keyHash identifies a secret key. The table does not contain the key itself.
 type keyHash [sha256.Size]byte
 
 type limiterTable struct {
 	mu      sync.Mutex
 	entries map[keyHash]*limiterEntry
-	sweepAt int // the number of entries at which to look for those that can go
+	sweepAt int // the number of entries from which on the next new one sweeps
 }
 
 type limiterEntry struct {
 	shared weak.Pointer[TokenBucket]
-	held   *TokenBucket // set while there is something to remember
+	held   *TokenBucket // set while there are requests on record
 }
 
 // bucket returns the bucket of a secret key.
@@ -45,7 +45,7 @@ func (t *limiterTable) bucket(secretKey string) *TokenBucket {
 	entry := &limiterEntry{shared: weak.Make(b)}
 	t.entries[key] = entry
 	b.remember = func() {
-		// Only a live bucket calls this, so the weak pointer still leads to it.
+		// A bucket that calls this is reachable, so the weak pointer is not nil.
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		entry.held = entry.shared.Value()
@@ -53,8 +53,8 @@ func (t *limiterTable) bucket(secretKey string) *TokenBucket {
 	return b
 }
 
-// sweep lets go of buckets with nothing to remember, and forgets those that are
-// gone. The lock is held.
+// sweep releases the buckets without requests on record, and deletes the entries
+// of collected ones. The lock is held.
 func (t *limiterTable) sweep() {
 	for key, entry := range t.entries {
 		if entry.held != nil && entry.held.idle() {

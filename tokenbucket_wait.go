@@ -10,20 +10,20 @@ import (
 	"github.com/clerkorg/clerkorg-go/internal/ledger"
 )
 
-// waiter is a call of Acquire that could not be served at once.
+// waiter is a call of Acquire that waits for a token.
 type waiter struct {
 	quota   Quota
 	reserve int
 	until   time.Duration // when it gives up
-	cause   error         // what makes it give up then: nil, or context.DeadlineExceeded
+	cause   error         // why then: nil for MaxWait, or context.DeadlineExceeded
 
-	place       *linked.Element // in the queue; nil once it is decided
-	done        chan struct{}   // closed when decided
+	place       *linked.Element // in the queue; nil after that
+	done        chan struct{}   // closed when reservation or err is set
 	reservation Reservation
 	err         error
 }
 
-// refusal is the error of a waiter whose turn would come only after wait.
+// refusal is the error of a waiter whose turn comes too late, only after wait.
 func (w *waiter) refusal(wait time.Duration) error {
 	return &RateLimitError{Quota: w.quota, RetryAfter: wait, Err: w.cause}
 }
@@ -41,7 +41,7 @@ type line struct {
 
 func (q *queue) empty() bool { return len(q.lines) == 0 }
 
-// first is the waiter whose turn it is next, or nil.
+// first is the waiter who is served next, or nil.
 func (q *queue) first() *waiter {
 	if q.empty() {
 		return nil
@@ -49,7 +49,7 @@ func (q *queue) first() *waiter {
 	return q.lines[0].waiters.Front().Value.(*waiter)
 }
 
-// before is how many waiters are served before one who comes now.
+// before is how many waiters are served before one that arrives now.
 func (q *queue) before(reserve int) (n int) {
 	for _, line := range q.lines {
 		if line.reserve <= reserve {
@@ -114,9 +114,9 @@ func (l *bucketLedger) enqueue(ctx context.Context, req ReservationRequest) (*wa
 	return w, nil
 }
 
-// turn is the earliest moment at which a waiter with so many before it can have a
-// token. Those beyond one window's worth come after the tokens have been round
-// once more. The lock is held.
+// turn is the earliest moment at which a waiter with so many before it can get a
+// token. If there are more waiters before it than tokens, each token serves some of
+// them first. The lock is held.
 func (l *bucketLedger) turn(now time.Duration, before, reserve int) time.Duration {
 	usable := l.memory.Limit - reserve
 	if usable <= 0 {
@@ -145,7 +145,7 @@ func (l *bucketLedger) wait(ctx context.Context, w *waiter) (Reservation, error)
 	}
 }
 
-// giveUp ends a wait that took as long as it may.
+// giveUp ends a wait whose MaxWait has passed.
 func (l *bucketLedger) giveUp(w *waiter) (Reservation, error) {
 	l.lock()
 	defer l.unlock()
@@ -158,7 +158,7 @@ func (l *bucketLedger) giveUp(w *waiter) (Reservation, error) {
 	return w.reservation, w.err
 }
 
-// abandon ends a wait whose outcome is of no use any more.
+// abandon ends a wait whose context has ended.
 func (l *bucketLedger) abandon(w *waiter) {
 	l.lock()
 	defer l.unlock()
@@ -166,19 +166,20 @@ func (l *bucketLedger) abandon(w *waiter) {
 	case w.place == nil && w.err != nil:
 		return
 	case w.place == nil:
-		l.memory.Return() // it was served a moment too late
+		l.memory.Return() // served at the same moment
 	case w != l.queue.first():
 		l.queue.remove(w)
-		return // the first waiter waits as long as before
+		return // the turn of the first waiter stays the same
 	default:
 		l.queue.remove(w)
 	}
 	l.dispatch(l.bucket.now())
 }
 
-// dispatch serves the first waiters as far as there are tokens, refuses those of
-// them whose wait has become hopeless, and sets the timer for the next. It does
-// not look at waiters further back: they give up by themselves. The lock is held.
+// dispatch serves the first waiter, or refuses it if its turn comes too late, and
+// then the next, until one has to wait: the timer is set for that one. Its work
+// does not depend on the number of those behind, which give up on their own. The
+// lock is held.
 func (l *bucketLedger) dispatch(now time.Duration) {
 	for w := l.queue.first(); w != nil; w = l.queue.first() {
 		next := l.turn(now, 0, w.reserve)
@@ -204,8 +205,8 @@ func (l *bucketLedger) dispatch(now time.Duration) {
 	}
 }
 
-// review refuses all waiters whose wait has become hopeless, wherever they are in
-// the queue, and serves the others. The lock is held.
+// review refuses every waiter whose turn comes too late, wherever it is in the
+// queue, and dispatches the others. The lock is held.
 func (l *bucketLedger) review(now time.Duration) {
 	before := 0
 	for _, line := range slices.Clone(l.queue.lines) {

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestBucketGivesUpInTime: a waiter behind others is refused when it has waited as
-// long as it may, and told how much longer it would have been.
+// TestBucketGivesUpInTime: a waiter behind others is refused after its MaxWait, with
+// the rest of the wait in its error.
 func TestBucketGivesUpInTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -51,8 +51,8 @@ func TestBucketGivesUpInTime(t *testing.T) {
 	})
 }
 
-// TestBucketTellsAllOfAClosedQuota: whose wait becomes hopeless by a 429 is told at
-// once, wherever in the queue it is.
+// TestBucketTellsAllOfAClosedQuota: a waiter whose turn comes too late because of a
+// 429 is refused at once, wherever in the queue it is.
 func TestBucketTellsAllOfAClosedQuota(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -87,8 +87,8 @@ func TestBucketTellsAllOfAClosedQuota(t *testing.T) {
 	})
 }
 
-// TestBucketDecidedTooLate: a token that was given to a waiter whose context has
-// ended meanwhile goes to the next one; a refusal needs nothing.
+// TestBucketDecidedTooLate: the token of a waiter whose context ends at the same
+// moment goes to the next one; a refused waiter leaves none.
 func TestBucketDecidedTooLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -124,8 +124,8 @@ func TestBucketDecidedTooLate(t *testing.T) {
 	})
 }
 
-// TestBucketCancelledBehind: the first waiter's turn is the same when one behind
-// it goes; when the first one goes, the next is first.
+// TestBucketCancelledBehind: cancelling the first waiter, or one behind it, moves
+// only those after it.
 func TestBucketCancelledBehind(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -44,8 +44,8 @@
 // [Server.Inject] adds faults: error statuses, HTML from a proxy, resets,
 // delays and truncated answers, each before or after the work was done; and odd
 // answers, such as 101, lists of another length, or an echo of the secret key.
-// [Server.Calls], [Server.TimesInvited] and [Server.Invitations] tell
-// afterwards what the server saw, whatever the client believes.
+// [Server.Calls], [Server.TimesInvited] and [Server.Invitations] return what
+// the server saw, independently of the client's view.
 //
 // # What it is not
 //

@@ -113,17 +113,17 @@ func (k FaultKind) String() string {
 	return faultNames[k]
 }
 
-// Fault is trouble to be made for some calls: those of Operation that satisfy
-// every one of Calls, Probability and While that is set. With none set it
-// strikes every call.
+// Fault is a failure of some calls: those of Operation that satisfy every one
+// of Calls, Probability and While that is set. With none set it strikes every
+// call.
 type Fault struct {
 	Operation Operation // OpAny, the zero value, for all
 
 	// Calls are the numbers of the calls to strike, where 1 is the first call
 	// of the Operation after the fault was injected.
 	Calls []int
-	// Probability, from 0 to 1, strikes calls at random. Zero does not mean
-	// never but that chance has no say.
+	// Probability, from 0 to 1, strikes calls at random. Zero leaves the choice
+	// to the other fields.
 	Probability float64
 	// While strikes the calls made at a time for which it is true: an outage.
 	// It may be called by several goroutines at once.
@@ -156,8 +156,8 @@ type faults struct {
 	all []*injected // copied when changed
 }
 
-// Inject makes trouble from now on, until the function it returns is called,
-// which may be done more than once. Where several faults would strike a call,
+// Inject activates a fault. The returned function removes it, and may be called
+// more than once. Where several faults would strike a call,
 // the one injected first does, alone. Calls are numbered, and While is asked,
 // as they leave the client (in memory) or arrive (over a socket).
 func (s *Server) Inject(f Fault) (remove func()) {

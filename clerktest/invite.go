@@ -177,7 +177,7 @@ func (s *Server) explain(o *organization, items []item, reasons []reason, refuse
 	}
 }
 
-// userError refuses what somebody without the right to do it asked for.
+// userError refuses a request of a user who lacks the permission for it.
 func userError(r reason) *apiError {
 	switch r {
 	case unknownInviter:

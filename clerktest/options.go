@@ -75,8 +75,8 @@ func WithRateLimits(window Window) Option {
 	return func(c *config) { c.window, c.unlimited = window, false }
 }
 
-// WithoutRateLimits makes the server admit every request, whatever
-// [WithQuota] said.
+// WithoutRateLimits makes the server admit every request. It overrides
+// [WithQuota].
 func WithoutRateLimits() Option {
 	return func(c *config) { c.unlimited = true }
 }
@@ -115,14 +115,14 @@ func WithLatency(oneWay func() time.Duration) Option {
 // WithPartialBulk decides what a refused bulk call leaves behind, which Clerk
 // does not document. Items are checked in order until one is refused. With
 // false, the default, nothing is created. With true, the items before the
-// refused one become invitations all the same, the refused one and those after
-// it do not, and the answer is the refusal as ever. Either way a call whose
-// body is unreadable, empty or too long creates nothing.
+// refused one become invitations, the refused one and those after it do not,
+// and the answer is still the refusal. Either way a call whose body is
+// unreadable, empty or too long creates nothing.
 func WithPartialBulk(partial bool) Option {
 	return func(c *config) { c.partialBulk = partial }
 }
 
-// Naming says how much a refusal tells about whom it concerns; see
+// Naming is how a refusal names the addresses it concerns; see
 // [WithNamedRefusals].
 type Naming int
 
@@ -201,8 +201,8 @@ func WithMaxURL(bytes int) Option {
 	return func(c *config) { c.maxURL = max(0, bytes) }
 }
 
-// WithRandom makes ids, tickets, trace ids and the fate of probable faults
-// follow from seed, so that a run of calls made one after another can be
+// WithRandom derives ids, tickets, trace ids and the choices of
+// [Fault.Probability] from seed, so that a run of sequential calls can be
 // repeated exactly. The secret key stays unique: clients of one process often
 // share a rate limiter by key.
 func WithRandom(seed uint64) Option {

@@ -30,8 +30,8 @@ func defaultQuotas(live bool) map[Operation]quotaRule {
 	return rules
 }
 
-// quota is one limit at work: an algorithm, and the block that follows a
-// refusal, since Clerk keeps an endpoint shut for as long as Retry-After said.
+// quota is the state of one limit: an algorithm, and the block that follows a
+// refusal, since Clerk keeps an endpoint closed until Retry-After has passed.
 type quota struct {
 	algorithm      algorithm
 	countsRefusals bool
@@ -73,8 +73,7 @@ func wholeSeconds(d time.Duration) int {
 }
 
 // admit asks the instance's quota and then the operation's own. A request that
-// the second refuses has spent one of the first all the same: it arrived.
-// The caller holds s.mu.
+// the second refuses still counts against the first. The caller holds s.mu.
 func (s *Server) admit(op Operation, now time.Time) *apiError {
 	for _, name := range [...]Operation{OpAny, op} {
 		q := s.quotas[name]

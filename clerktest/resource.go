@@ -95,7 +95,7 @@ func (s *Server) getOrganization(v *visit) (any, *apiError) {
 }
 
 // memberFilter is what the query of OpMemberships says about members. An empty
-// list means anybody.
+// list matches every member.
 type memberFilter struct {
 	addresses, users, roles []string
 	part                    []string // of the address

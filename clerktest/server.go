@@ -187,7 +187,7 @@ func (s *Server) serve(closing context.Context, w http.ResponseWriter, r *http.R
 	v := s.newVisit(r)
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
-		// Half a request is none.
+		// An incomplete request is not processed.
 		abort(w)
 		return
 	}

@@ -27,7 +27,7 @@ type Invitation struct {
 	EmailAddress    string // as it was written when invited
 	Role            string
 	Status          string // pending, accepted, revoked or expired
-	InviterUserID   string // empty if nobody was named
+	InviterUserID   string // empty if the call named no inviter
 	PublicMetadata  json.RawMessage
 	PrivateMetadata json.RawMessage
 	RedirectURL     string // empty if none was given
@@ -142,8 +142,8 @@ func (s *Server) AddUserAddress(userID, email string) error {
 	}
 }
 
-// AddInvitation adds a pending invitation that no API call made, as when
-// somebody invites from a dashboard. It lasts 30 days, passes any limit, and
+// AddInvitation adds a pending invitation that no API call made, like one made
+// in a dashboard. It lasts 30 days, passes any limit, and
 // does not count in [Server.TimesInvited]. A role that does not exist is added.
 // If the address has a pending invitation already, its id is returned and
 // nothing changes. The id is empty if there is no such organization.
@@ -253,8 +253,8 @@ func (inv *invitation) snapshot() Invitation {
 	return copied
 }
 
-// TimesInvited returns how many invitations API calls ever created for an
-// address, whatever became of them. Upper and lower case are the same.
+// TimesInvited returns how many invitations API calls have created for an
+// address, whatever their status now. Upper and lower case are the same.
 func (s *Server) TimesInvited(orgID, email string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -265,7 +265,7 @@ func (s *Server) TimesInvited(orgID, email string) int {
 }
 
 // InvitedAddresses returns [Server.TimesInvited] for every address, in lower
-// case, that API calls ever invited.
+// case, that API calls have invited.
 func (s *Server) InvitedAddresses(orgID string) map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

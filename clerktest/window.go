@@ -22,20 +22,20 @@ const (
 	// window that ends now.
 	SlidingLog
 	// SlidingLogCountingRefusals is a SlidingLog that remembers refused
-	// requests too, so that whoever keeps knocking stays outside.
+	// requests too: a client that repeats them at once is never admitted.
 	SlidingLogCountingRefusals
 	// TokenBucket starts with n tokens, takes one for a request, and refills
 	// evenly at n tokens a window.
 	TokenBucket
 	// GCRA is the generic cell rate algorithm with a burst of n: a token bucket
-	// told by the time at which the next request would be due.
+	// whose state is the time at which the next request is due.
 	GCRA
 	// SlidingCounter keeps a count for each clock-aligned window and admits a
 	// request while the previous count, weighted by how much of that window the
 	// last window's length still covers, plus the current count is below n.
 	SlidingCounter
 	// SlidingCounterFromFirst is a SlidingCounter whose windows start with the
-	// first request ever made, not with the clock.
+	// server's first request, not with the clock.
 	SlidingCounterFromFirst
 	// SlidingCounterCountingRefusals is a SlidingCounter that counts refused
 	// requests too.
@@ -88,8 +88,8 @@ func (w Window) countsRefusals() bool {
 }
 
 // algorithm counts requests. allow records one request at now, which must not
-// go backwards, and tells whether it is admitted; if not, retryAfter is the
-// time after which a next one would be, were there no other until then.
+// go backwards, and reports whether it is admitted. If not, retryAfter is how
+// long until a request is admitted, with no other in between.
 type algorithm interface {
 	allow(now time.Time) (ok bool, retryAfter time.Duration)
 }
@@ -255,8 +255,8 @@ func (c *slidingCounter) allow(now time.Time) (bool, time.Duration) {
 	if ok {
 		return true, 0
 	}
-	// Within this window or else in the next, where what is current now has become
-	// previous.
+	// Within this window, or else in the next, whose previous count is the current
+	// one of now.
 	if wait := left - c.covered(c.previous, c.current); wait < left {
 		return false, wait
 	}

@@ -96,8 +96,8 @@ func TestWindowAlgorithms(t *testing.T) {
 	}
 }
 
-// TestWindowWaitIsExact: whoever waits as long as told is admitted, and whoever
-// waits less is not.
+// TestWindowWaitIsExact: a request after the whole wait is admitted, one before
+// its end is not.
 func TestWindowWaitIsExact(t *testing.T) {
 	t.Parallel()
 	for _, w := range Windows() {

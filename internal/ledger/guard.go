@@ -7,21 +7,21 @@ import (
 )
 
 const (
-	// shortestGuarded is the shortest window that is guarded. On a shorter one a
-	// refusal costs seconds, and the guard would cost more than it saves.
+	// shortestGuarded is the shortest window with a guard. On shorter ones a refusal
+	// costs only seconds.
 	shortestGuarded = time.Minute
 
-	// guardSlack is how much the guard waits beyond the moment at which the weighted
-	// count meets the limit: servers may count whole seconds.
+	// guardSlack is how long the guard waits after the weighted count has come down to
+	// the limit: servers may count whole seconds.
 	guardSlack = time.Second
 )
 
-// cut is a window and the width of the pieces into which the guard cuts it.
-// Requests of one piece count as one moment, which bounds the work of a look.
+// cut is a window and the width of the pieces into which the guard divides it.
+// Requests of one piece share one moment, which bounds the guard's work.
 type cut struct{ window, piece time.Duration }
 
-// cutFor cuts a window so finely that, where requests are few, hardly any share a
-// piece.
+// cutFor divides the window of a small limit so finely that its requests, at their
+// average distance, are in different pieces.
 func cutFor(limit int, window time.Duration) cut {
 	if limit > 512 {
 		return cut{window, window / 128}
@@ -29,25 +29,26 @@ func cutFor(limit int, window time.Duration) cut {
 	return cut{window, window / 512}
 }
 
-// guard keeps what a server with two counters would refuse: the previous
-// window's count, weighted by how much of that window the last Window still
-// covers, and the current one's, the request itself included, are at most the
-// limit, wherever that server's windows begin.
+// guard holds back the requests that a server with two counters refuses: one for
+// the current window, and one for the previous window, weighted by the share of it
+// that lies less than a window in the past.
 //
-// Such a server, whose current window began at s, counts
+// If the current window of such a server began at s, the request at the moment at
+// is admitted if
 //
-//	previous(s) * (1 - (at-s)/window) + current(s) + 1
+//	previous(s) * (1 - (at-s)/window) + current(s) + 1 <= limit
 //
-// Moving a request to a later moment never makes this smaller. So all requests in
-// a piece of the window are taken to be as late as the latest of them, and the
-// guard errs by less than a piece, on the safe side.
+// The guard requires this for every s, since it does not know where the server's
+// windows begin. Moving a request to a later moment never decreases the count. So
+// the guard takes all requests of a piece to be as late as the latest of them: it
+// is never too early, and late by less than a piece.
 type guard struct {
 	cut
-	groups []group // ascending; those two windows old are dropped, with some delay
-	total  int     // requests ever added
+	groups []group // in ascending order
+	total  int     // requests added, including those of groups that were dropped
 
-	// The last answer of next, which holds until a request is added: with this
-	// budget, to is the first safe moment from from on.
+	// The last result of next, valid until a request is added: with this budget, the
+	// first safe moment not before from is to.
 	budget   int
 	from, to time.Duration
 }
@@ -55,10 +56,10 @@ type guard struct {
 // group is the requests of one piece of the window.
 type group struct {
 	at     time.Duration // the latest of them
-	before int           // requests ever added to earlier groups
+	before int           // the total of all earlier groups
 }
 
-// number is that of the piece that holds at.
+// number returns the number of the piece that contains at.
 func (g *guard) number(at time.Duration) time.Duration {
 	n := at / g.piece
 	if at%g.piece < 0 {
@@ -69,7 +70,7 @@ func (g *guard) number(at time.Duration) time.Duration {
 
 // add counts a request at the moment at.
 func (g *guard) add(at time.Duration) {
-	// Requests come nearly in order, so the place is at the end or not far from it.
+	// Requests come nearly in order, so the place is at the end or close to it.
 	number, i := g.number(at), len(g.groups)
 	for i > 0 && g.number(g.groups[i-1].at) > number {
 		i--
@@ -87,7 +88,7 @@ func (g *guard) add(at time.Duration) {
 	g.to = g.from - 1
 }
 
-// before is how many requests are in groups before the i-th.
+// before is the total of the groups before the i-th.
 func (g *guard) before(i int) int {
 	if i == len(g.groups) {
 		return g.total
@@ -95,25 +96,26 @@ func (g *guard) before(i int) int {
 	return g.groups[i].before
 }
 
-// after is the first group later than at.
+// after is the index of the first group later than at.
 func (g *guard) after(at time.Duration) int {
 	return sort.Search(len(g.groups), func(i int) bool { return g.groups[i].at > at })
 }
 
-// expire drops groups that no window can count any more.
+// expire drops the groups that are older than two windows, many at a time.
 func (g *guard) expire(now time.Duration) {
 	if len(g.groups) > int(4*g.window/g.piece) {
 		g.groups = slices.Delete(g.groups, 0, g.after(now-2*g.window))
 	}
 }
 
-// next is the first moment, at or after at, at which a request is safe, where so
-// many requests may be counted with it and so many are still in flight.
+// next is the first moment, not before at, at which one more request is safe
+// under the limit room. Requests in flight belong to the current window.
 //
-// For a fixed moment, the count grows with s, except where s passes a request
-// (which then belongs to the previous window) or passes it by a whole window
-// (where it drops out), so only those places need a look. In ascending order one
-// look is enough: waiting makes no earlier window fuller.
+// At a fixed moment, the count increases with s, except where s passes a request,
+// which then belongs to the previous window, or where s passes a request by a whole
+// window, which then is not counted. So only these s are considered. They are
+// considered once, in ascending order: waiting for a later window never increases
+// the count of an earlier one.
 func (g *guard) next(at time.Duration, room, inFlight int) time.Duration {
 	budget := room - 1 - inFlight - g.total
 	if budget == g.budget && g.from <= at && at <= g.to {
@@ -130,9 +132,9 @@ func (g *guard) next(at time.Duration, room, inFlight int) time.Duration {
 			break
 		}
 		weighed := g.before(current) - g.before(previous)
-		left := budget + g.before(current) // by the requests since s
+		left := budget + g.before(current) // what the current window leaves to it
 		if weighed <= left {
-			break // both windows together are safe, and later ones hold no more
+			break // even in full; later windows have no more requests
 		}
 		at = max(at, s+g.wait(weighed, left))
 		if current < len(g.groups) && g.groups[current].at == s {
@@ -146,8 +148,8 @@ func (g *guard) next(at time.Duration, room, inFlight int) time.Duration {
 	return at
 }
 
-// wait is how long after its beginning a window is safe in which so many requests
-// of the window before may count for no more than left.
+// wait is how long after its beginning a window is safe if the requests of the
+// previous window, weighed in number, may count for at most left.
 func (g *guard) wait(weighed, left int) time.Duration {
 	if left <= 0 {
 		return g.window

@@ -1,8 +1,8 @@
-// Package ledger remembers when the requests of one quota may have been
-// counted by the server, and tells when another one is safe to send.
+// Package ledger records when the server may have counted the requests of one
+// quota, and computes when the next one is safe to send.
 //
-// It holds no clock and no lock: every method is told the time, as a duration
-// since a moment of the caller's choosing, and the caller serializes them.
+// It has no clock and no lock: every method takes the time, as a duration since
+// an origin of the caller's choice, and the caller serializes the calls.
 package ledger
 
 import (
@@ -12,23 +12,23 @@ import (
 	"time"
 )
 
-// Slack is how much longer than its window a request is remembered: the
-// server's clock is not ours, and its idea of an hour may begin a little late.
+// Slack is how much longer than its window a request holds its token: the
+// server's clock differs from ours, and its hour may begin a little late.
 const Slack = 5 * time.Second
 
-// Ledger is the memory of one quota: of at most Limit requests in any Window.
+// Ledger is the record of one quota: at most Limit requests in any Window.
 // The zero Ledger with Limit and Window set is ready for use.
 type Ledger struct {
 	Limit  int
 	Window time.Duration
 
 	// log holds, in ascending order, the latest moment at which each request may
-	// have been counted, where that has passed. log[:back] have given their token
-	// back and are kept for the guard, which looks two windows into the past;
-	// log[:old] are of no more use.
+	// have been counted, where that has passed. The tokens of log[:back] are free
+	// again; these moments are kept for the guard, which considers two windows.
+	// log[:old] are no longer needed.
 	log       []time.Duration
 	old, back int
-	late      []time.Duration // in ascending order, those moments that are still to come
+	late      []time.Duration // the moments still in the future, in ascending order
 
 	inFlight int
 	closed   time.Duration // until when; 0 where open
@@ -38,7 +38,7 @@ type Ledger struct {
 	guard   guard
 }
 
-// Left is how many tokens were free when the ledger last looked at the time.
+// Left is how many tokens were free at the time of the last call.
 func (l *Ledger) Left() int { return max(0, l.Limit-l.used()) }
 
 // Available is how many tokens could be taken at now, one after the other.
@@ -47,21 +47,21 @@ func (l *Ledger) Available(now time.Duration) int {
 	return sort.Search(l.Left(), func(ahead int) bool { return l.Next(now, ahead) > now })
 }
 
-// Empty reports whether no request is remembered, as of the last look at the time.
+// Empty reports whether the record is empty, as of the last call.
 func (l *Ledger) Empty() bool { return len(l.log)+len(l.late) == 0 }
 
-// ClosedUntil is when the ledger opens; a moment that has passed where it is open.
+// ClosedUntil is when the ledger opens; a moment in the past if it is open.
 func (l *Ledger) ClosedUntil() time.Duration { return l.closed }
 
-// used is how many tokens are out as of the last look at the time: at most that
-// many, since time only gives tokens back.
+// used is how many tokens were taken and not free again at the last call. It is an
+// upper bound now, since time only frees tokens.
 func (l *Ledger) used() int { return l.inFlight + l.spent() }
 
-// spent is how many of them are those of requests that may have been counted.
+// spent is how many of the used tokens belong to requests in the record.
 func (l *Ledger) spent() int { return len(l.log) - l.back + len(l.late) }
 
-// Lend takes all tokens that were free at the last look at the time, if nothing
-// but their number decides who may have one: the ledger is open and unguarded.
+// Lend takes all tokens that were free at the last call, if their number alone
+// limits the requests: the ledger is open and unguarded. Otherwise it takes none.
 func (l *Ledger) Lend() int {
 	if l.guarded || l.closed != 0 {
 		return 0
@@ -71,7 +71,7 @@ func (l *Ledger) Lend() int {
 	return n
 }
 
-// Reclaim gives back what is left of the tokens that were lent.
+// Reclaim frees n tokens that Lend took.
 func (l *Ledger) Reclaim(n int) { l.inFlight = max(0, l.inFlight-n) }
 
 // Take takes a token at now, if more than reserve are free.
@@ -83,11 +83,11 @@ func (l *Ledger) Take(now time.Duration, reserve int) bool {
 	return true
 }
 
-// Return gives back a token whose request never left.
+// Return frees a token whose request was not sent.
 func (l *Ledger) Return() { l.Reclaim(1) }
 
-// Spend turns a token in flight into a request that the server counts at the
-// moment at, which may be after now, or before it.
+// Spend records a request in flight as counted by the server at the moment at,
+// which may be before now or after it.
 func (l *Ledger) Spend(now, at time.Duration) {
 	l.Return()
 	l.mature(now)
@@ -98,8 +98,8 @@ func (l *Ledger) Spend(now, at time.Duration) {
 	}
 }
 
-// Seed remembers requests made at the given moments by somebody else, leaving
-// out those it was told of before.
+// Seed records requests that others made at the given moments, except those that
+// are in the record already.
 func (l *Ledger) Seed(now time.Duration, moments []time.Duration) {
 	l.expire(now)
 	moments = slices.Sorted(slices.Values(moments))
@@ -120,35 +120,34 @@ func (l *Ledger) Seed(now time.Duration, moments []time.Duration) {
 	l.expire(now)
 }
 
-// Close tells that the server refused a request at now although the ledger had
-// room, and admits nothing before until. A quota is never opened early.
+// Close records that the server refused a request at now although the ledger had
+// room. No token is free before until; a later call does not shorten that.
 //
 // Such a refusal is the sign of a server that weighs its previous window, or of
-// requests that the ledger does not know. So from then on it keeps what such a
-// server would refuse as well, until for two windows no request was refused and
-// fewer than Limit were made.
+// requests that the ledger does not know. It turns the guard on, until two windows
+// pass in which no request is refused and fewer than Limit are made.
 func (l *Ledger) Close(now, until time.Duration) {
 	l.closed = max(l.closed, until)
 	l.refused = now
 	l.guarded = true
 }
 
-// Idle reports whether there is nothing to remember at now.
+// Idle reports whether at now the record is empty, nothing is in flight, and the
+// ledger is open.
 func (l *Ledger) Idle(now time.Duration) bool {
 	l.expire(now)
 	return l.Empty() && l.inFlight == 0 && l.closed == 0
 }
 
-// Next is the earliest moment, from now on, at which more than ahead tokens can
-// be free: now itself where they are. It is a lower bound where the answer
-// depends on requests still in flight.
+// Next is the earliest moment, not before now, at which more than ahead tokens
+// can be free. It is a lower bound if it depends on requests in flight.
 func (l *Ledger) Next(now time.Duration, ahead int) time.Duration {
 	l.expire(now)
 	if ahead >= l.Limit {
 		return math.MaxInt64
 	}
 	at := max(now, l.closed)
-	// So many of the tokens that are out must come back first.
+	// Some of the used tokens must become free first.
 	if missing := l.used() + ahead + 1 - l.Limit; missing > l.spent() {
 		at = max(at, now+l.Window+Slack)
 	} else if missing > 0 {
@@ -160,8 +159,8 @@ func (l *Ledger) Next(now time.Duration, ahead int) time.Duration {
 	return at
 }
 
-// NextReturn is when the next token that is out comes back; now or earlier where
-// none is.
+// NextReturn is when the next used token becomes free; now or earlier if all are
+// free.
 func (l *Ledger) NextReturn(now time.Duration) time.Duration {
 	l.expire(now)
 	if l.spent() > 0 {
@@ -173,7 +172,7 @@ func (l *Ledger) NextReturn(now time.Duration) time.Duration {
 	return l.closed
 }
 
-// returns is when the i-th of the tokens that are spent comes back.
+// returns is when the i-th of the spent tokens becomes free.
 func (l *Ledger) returns(i int) time.Duration {
 	i += l.back
 	if i < len(l.log) {
@@ -182,9 +181,9 @@ func (l *Ledger) returns(i int) time.Duration {
 	return l.late[i-len(l.log)] + l.Window + Slack
 }
 
-// record adds a request counted at the moment at, which has passed.
+// record adds a request counted at the moment at, which is not in the future.
 func (l *Ledger) record(at time.Duration) {
-	l.log = insert(l.log, at) // expire moves old and back on, should they have to
+	l.log = insert(l.log, at) // the next expire adjusts old and back
 	if l.guard.window > 0 {
 		l.guard.add(at)
 	}
@@ -200,7 +199,7 @@ func insert(moments []time.Duration, at time.Duration) []time.Duration {
 	return moments
 }
 
-// mature records the late requests whose moment has come.
+// mature moves the late requests whose moment has come to the log.
 func (l *Ledger) mature(now time.Duration) {
 	for len(l.late) > 0 && l.late[0] <= now {
 		l.record(l.late[0])
@@ -208,7 +207,7 @@ func (l *Ledger) mature(now time.Duration) {
 	}
 }
 
-// expire lets go of what now lies far enough in the past.
+// expire drops what is out of date at now.
 func (l *Ledger) expire(now time.Duration) {
 	l.mature(now)
 	for l.back < len(l.log) && l.returns(0) <= now {
@@ -217,7 +216,7 @@ func (l *Ledger) expire(now time.Duration) {
 	for l.old < l.back && l.log[l.old]+2*l.Window+Slack <= now {
 		l.old++
 	}
-	// Moving the rest down costs a copy, so it waits until half can go.
+	// Deleting copies the rest, so it happens only when at least half goes.
 	if 2*l.old >= len(l.log) {
 		l.log = slices.Delete(l.log, 0, l.old)
 		l.back -= l.old
@@ -231,7 +230,7 @@ func (l *Ledger) expire(now time.Duration) {
 	}
 }
 
-// keepGuard has the guard know what the ledger knows, or turns it off.
+// keepGuard fits the guard to the quota, or turns it off.
 func (l *Ledger) keepGuard(now time.Duration) {
 	quiet := l.refused+2*l.Window+Slack <= now && len(l.log)-l.old+len(l.late)+l.inFlight < l.Limit
 	if quiet || l.Window < shortestGuarded {
