@@ -38,11 +38,11 @@ type batch struct {
 	rest  []*row // the part that is not sent
 }
 
-// queue names one of the queues of a backlog.
-type queue uint8
+// rowQueue names one of the queues of a backlog.
+type rowQueue uint8
 
 const (
-	queueFresh queue = iota
+	queueFresh rowQueue = iota
 	queueLikely
 	queueSingle
 )
@@ -51,7 +51,7 @@ func newBacklog(bulkOnly bool, maxSingle int) *backlog {
 	return &backlog{bulkOnly: bulkOnly, maxSingle: maxSingle, batchSize: MaxBulkInvitations}
 }
 
-func (b *backlog) at(q queue) *[]*row {
+func (b *backlog) at(q rowQueue) *[]*row {
 	switch q {
 	case queueLikely:
 		return &b.likely
@@ -63,7 +63,7 @@ func (b *backlog) at(q queue) *[]*row {
 }
 
 // add puts rows at the end of a queue.
-func (b *backlog) add(q queue, rows ...*row) {
+func (b *backlog) add(q rowQueue, rows ...*row) {
 	for _, in := range rows {
 		in.home = q
 	}
@@ -127,7 +127,7 @@ func (b *backlog) nextOfGroup(most int) *batch {
 }
 
 // take cuts the first n rows off a queue, or all if there are fewer.
-func (b *backlog) take(q queue, n int) []*row {
+func (b *backlog) take(q rowQueue, n int) []*row {
 	home := b.at(q)
 	n = min(n, len(*home))
 	taken := (*home)[:n:n]
@@ -235,7 +235,7 @@ func (b *backlog) remove(bad func(*row) bool) (removed []*row) {
 		}
 		return kept
 	}
-	for _, q := range []queue{queueFresh, queueLikely, queueSingle} {
+	for _, q := range []rowQueue{queueFresh, queueLikely, queueSingle} {
 		*b.at(q) = keep(*b.at(q))
 	}
 	groups := b.groups

@@ -29,7 +29,7 @@ type row struct {
 	key      personKey
 	tried    time.Time // when it was first sent, by the server's clock
 	failures int       // calls that said nothing about it
-	home     queue     // the queue of the backlog in which it waits, or from which it came
+	home     rowQueue  // the queue of the backlog in which it waits, or from which it came
 	checked  bool      // it is known to be no member
 
 	// maybeCreated is set where a call with the row may have created its invitation
