@@ -148,20 +148,19 @@ func (r *inviteRun) finish(a *attempt, invitations []OrganizationInvitation, err
 			return
 		}
 		r.sends.since = r.sends.since.Add(wait) // a spent quota is no outage
-	case errors.Is(err, ErrOutcomeUnknown), unexplained(api):
-		r.failed(&r.sends, err)
-		r.resolveUnknown(a, err)
-	case api == nil: // it never left
+	case api == nil && !errors.Is(err, ErrOutcomeUnknown): // it never left
 		r.backlog.putBack(a.batch)
 		r.failed(&r.sends, err)
-	case api.StatusCode == http.StatusServiceUnavailable: // with a Retry-After: another would be an unknown outcome
+	case api != nil && api.StatusCode == http.StatusServiceUnavailable && api.RetryAfter > 0: // it was not carried out
 		r.backlog.putBack(a.batch)
 		r.failed(&r.sends, err)
 		r.pause(api.RetryAfter)
-	case momentary(api):
+	case api == nil, errors.Is(err, ErrOutcomeUnknown), unexplained(api), momentary(api):
 		r.failed(&r.sends, err)
-		r.pause(max(api.RetryAfter, time.Second))
-		r.retry(a, a.rows, err)
+		if api != nil {
+			r.pause(max(api.RetryAfter, time.Second))
+		}
+		r.resolveUnknown(a, err)
 	default:
 		r.succeeded(&r.sends)
 		a.lane.admitted = true
