@@ -220,13 +220,13 @@ local function returns(nth)
   return at + window + slack
 end
 
--- How much the guard waits beyond the moment at which the weighted count meets the
--- limit: servers may count whole seconds.
+-- How long the guard waits after the weighted count has come down to the limit:
+-- servers may count whole seconds.
 local guard_slack = 1000000
 
--- Into how many pieces the guard cuts a window. Requests of one piece count as one
--- moment, the latest of them.
-local piece = window / 128
+-- The guard divides a window into pieces. Requests of one piece share one moment,
+-- that of the latest.
+local piece = window / (limit > 512 and 128 or 512)
 
 -- The groups of requests that share a piece: the moment of each, how many requests
 -- are in groups before it, and how many are in all. Made once the guard is needed.
@@ -290,7 +290,7 @@ local function guard(at, room)
     end
     local wait = window
     if left > 0 then
-      wait = math.min(window, math.ceil((1 - left / weighed) * window) + guard_slack)
+      wait = math.min(window, math.ceil((weighed - left) / weighed * window) + guard_slack)
     end
     at = math.max(at, s + wait)
     if moments[current] == s then
