@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func guarding(limit int, window time.Duration, moments ...time.Duration) *guard {
-	g := &guard{cut: cutFor(limit, window)}
+func guarding(limit int, moments ...time.Duration) *guard {
+	g := &guard{cut: cutFor(limit, hour)}
 	for _, at := range moments {
 		g.add(at)
 	}
@@ -69,7 +69,7 @@ func TestGuardInstants(t *testing.T) {
 		"the one before that window is out": {[]time.Duration{0, hour + 1, hour + 1, hour + 1}, 4, 0, 2*hour + 1, 2*hour + 1},
 		"never beyond the window":           {[]time.Duration{0, 0, 0, 0}, 2, 1, hour, 2 * hour},
 	} {
-		g := guarding(4, hour, test.requests...)
+		g := guarding(4, test.requests...)
 		assert.Equal(t, test.next, g.next(test.from, test.room, test.inFlight), name)
 		assert.Equal(t, test.next, g.next(test.from, test.room, test.inFlight), "%s, asked again", name)
 	}
@@ -78,7 +78,7 @@ func TestGuardInstants(t *testing.T) {
 // TestGuardRemembersItsAnswer, and whether it is still one.
 func TestGuardRemembersItsAnswer(t *testing.T) {
 	t.Parallel()
-	g := guarding(4, hour, 0, 0, 0, 0)
+	g := guarding(4, 0, 0, 0, 0)
 	safe := hour + 15*time.Minute + time.Second
 	assert.Equal(t, safe, g.next(hour, 4, 0))
 	assert.Equal(t, safe, g.next(hour+time.Minute, 4, 0))
@@ -94,13 +94,13 @@ func TestGuardRemembersItsAnswer(t *testing.T) {
 // difference.
 func TestGuardForgets(t *testing.T) {
 	t.Parallel()
-	g, most := guarding(1000, hour), 0
+	g, most := guarding(1000), 0
 	for now := time.Duration(0); now < 50*hour; now += 10 * time.Second {
 		g.expire(now)
 		g.add(now)
 		most = max(most, len(g.groups))
 		if now >= 2*hour && now%(7*time.Minute) == 0 {
-			fresh := guarding(1000, hour)
+			fresh := guarding(1000)
 			for at := now - 2*hour; at <= now; at += 10 * time.Second {
 				fresh.add(at)
 			}
@@ -113,12 +113,12 @@ func TestGuardForgets(t *testing.T) {
 }
 
 // guarded is a ledger with the guard on and requests at these moments.
-func guarded(limit int, now time.Duration, moments ...time.Duration) *Ledger {
+func guarded(limit int, moments ...time.Duration) *Ledger {
 	l := &Ledger{Limit: limit, Window: hour}
 	for _, at := range moments {
 		l.Spend(at, at)
 	}
-	l.Close(now, now)
+	l.Close(0, 0)
 	return l
 }
 
@@ -137,7 +137,7 @@ func TestGuardGoes(t *testing.T) {
 		"the limit, then less": {0, []time.Duration{hour, 2 * hour, 2*hour + time.Second}, 4*hour + Slack},
 		"refused again":        {3 * hour, []time.Duration{0, 0}, 5*hour + Slack},
 	} {
-		l := guarded(2, 0)
+		l := guarded(2)
 		l.Close(test.refused, 0)
 		for _, at := range test.requests {
 			l.Spend(at, at)
@@ -152,7 +152,7 @@ func TestGuardGoes(t *testing.T) {
 		"in flight":  func(l *Ledger) { l.inFlight = 1 },
 		"unanswered": func(l *Ledger) { l.Spend(0, 3*hour) },
 	} {
-		l := guarded(1, 0)
+		l := guarded(1)
 		use(l)
 		l.Next(2*hour+Slack, 0)
 		assert.True(t, l.guarded, name)
@@ -162,7 +162,7 @@ func TestGuardGoes(t *testing.T) {
 // TestGuardComesBack with the next refusal, knowing what was before.
 func TestGuardComesBack(t *testing.T) {
 	t.Parallel()
-	l := guarded(4, 0)
+	l := guarded(4)
 	l.Next(3*hour, 0)
 	require.False(t, l.guarded)
 	for range 4 {
@@ -190,7 +190,7 @@ func TestGuardOnShortWindows(t *testing.T) {
 // TestGuardOfAnotherQuota: clients of one key may have been told different limits.
 func TestGuardOfAnotherQuota(t *testing.T) {
 	t.Parallel()
-	l := guarded(4, 0, 0, 0, 0, 0)
+	l := guarded(4, 0, 0, 0, 0)
 	assert.Equal(t, hour+15*time.Minute+time.Second, l.Next(hour, 0))
 	l.Limit = 3
 	assert.Equal(t, hour+30*time.Minute+time.Second, l.Next(hour, 0))
@@ -207,7 +207,7 @@ func TestGuardOfAnotherQuota(t *testing.T) {
 // TestGuardIsBounded: how much it looks at does not depend on the limit.
 func TestGuardIsBounded(t *testing.T) {
 	t.Parallel()
-	l := guarded(64_000, 0)
+	l := guarded(64_000)
 	for now := time.Duration(0); now < 3*hour; now += hour / 100_000 {
 		l.Spend(now, now)
 	}
