@@ -129,15 +129,15 @@ func (p Pager[T]) trusts(got page[T]) bool {
 // gap is by how much got must be read again further to the front, because it may
 // not continue last; 0 where it does.
 func (p Pager[T]) gap(last, got page[T], overlaps bool) int {
-	switch {
-	case got.offset == 0:
+	if got.offset == 0 {
 		return 0
-	case p.trusts(last) && p.trusts(got):
+	}
+	if p.trusts(last) && p.trusts(got) {
 		safe := last.end() + min(0, got.total-last.total)
 		return got.offset - safe
-	case overlaps, got.offset == last.end():
-		return 0
-	default:
-		return p.Limit
 	}
+	if overlaps || got.offset == last.end() {
+		return 0
+	}
+	return p.Limit
 }

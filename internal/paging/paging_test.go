@@ -26,7 +26,10 @@ type list struct {
 	asked  []int           // the offsets
 }
 
-var errBroken = errors.New("the list is broken")
+var (
+	errBroken  = errors.New("the list is broken")
+	errEndless = errors.New("the walk does not end")
+)
 
 func (l *list) fetch(_ context.Context, limit, offset int) ([]string, int, error) {
 	l.asked = append(l.asked, offset)
@@ -35,6 +38,9 @@ func (l *list) fetch(_ context.Context, limit, offset int) ([]string, int, error
 	}
 	if len(l.asked) == l.failAt {
 		return nil, 0, errBroken
+	}
+	if len(l.asked) > 5_000 {
+		return nil, 0, errEndless
 	}
 	n := len(l.items)
 	total := n
