@@ -82,36 +82,39 @@ func (b *backlog) addFront(rows ...*row) {
 // rows are to come, it waits for a full batch. Rows that are likely good stay among
 // themselves, so that fewer batches with a bad one are refused.
 func (b *backlog) next(more bool) *batch {
-	switch {
-	case b.batchSize == 0:
+	if b.batchSize == 0 {
 		return nil
-	case b.bulkOnly && len(b.single) > 0:
+	}
+	if b.bulkOnly && len(b.single) > 0 {
 		return &batch{rows: b.take(queueSingle, 1)}
-	case len(b.groups) > 0:
+	}
+	if len(b.groups) > 0 {
 		return b.nextOfGroup(b.batchSize)
-	case len(b.likely) >= b.batchSize:
+	}
+	if len(b.likely) >= b.batchSize {
 		return &batch{rows: b.take(queueLikely, b.batchSize)}
-	case len(b.likely)+len(b.fresh) == 0 || more && len(b.likely)+len(b.fresh) < b.batchSize:
+	}
+	waiting := len(b.likely) + len(b.fresh)
+	if waiting == 0 || more && waiting < b.batchSize {
 		return nil
 	}
-	var rows []*row
-	if len(b.fresh) < b.batchSize {
-		rows = b.take(queueLikely, b.batchSize-len(b.fresh))
-	}
-	return &batch{rows: append(rows, b.take(queueFresh, b.batchSize-len(rows))...)}
+	rows := b.take(queueLikely, max(0, b.batchSize-len(b.fresh))) // they fill up the last batch
+	return &batch{rows: append(rows, b.take(queueFresh, b.batchSize)...)}
 }
 
 // nextSingle is what the next single call carries, nil where nothing waits. It
 // prefers rows that no batch can carry.
 func (b *backlog) nextSingle() *batch {
-	switch {
-	case len(b.single) > 0:
+	if len(b.single) > 0 {
 		return &batch{rows: b.take(queueSingle, 1)}
-	case len(b.groups) > 0:
+	}
+	if len(b.groups) > 0 {
 		return b.nextOfGroup(1)
-	case len(b.fresh) > 0:
+	}
+	if len(b.fresh) > 0 {
 		return &batch{rows: b.take(queueFresh, 1)}
-	case len(b.likely) > 0:
+	}
+	if len(b.likely) > 0 {
 		return &batch{rows: b.take(queueLikely, 1)}
 	}
 	return nil
@@ -148,7 +151,7 @@ func (b *backlog) putBack(sent *batch) {
 // a part of a group, the rest holds the bad row; a rest of one row is that row, and
 // returned: it is bad for the reason of the group's refusal.
 func (b *backlog) created(sent *batch) (bad *row, refusal *APIError) {
-	if sent.group == nil || len(sent.rest) == 0 {
+	if sent.group == nil {
 		return nil, nil
 	}
 	if len(sent.rest) == 1 && aboutOneRow(sent.group.refusal) {
@@ -163,22 +166,20 @@ func (b *backlog) created(sent *batch) (bad *row, refusal *APIError) {
 // good.
 func (b *backlog) refused(sent *batch, others []*row, named bool, refusal *APIError) {
 	b.add(queueLikely, sent.rest...)
-	switch {
-	case len(others) == 0:
-	case named:
+	if named {
 		b.add(queueLikely, others...)
-	case len(others) == 1:
-		b.add(queueSingle, others...)
-	case !b.bulkOnly && (b.batchSize == 0 || len(b.single)+len(others) <= b.maxSingle):
-		b.add(queueSingle, others...)
-	default:
-		b.addGroup(others, refusal)
+		return
 	}
+	if !b.bulkOnly && (b.batchSize == 0 || len(b.single)+len(others) <= b.maxSingle) {
+		b.add(queueSingle, others...)
+		return
+	}
+	b.addGroup(others, refusal)
 }
 
 // addGroup keeps rows of which one is bad; a single one goes alone.
 func (b *backlog) addGroup(rows []*row, refusal *APIError) {
-	if len(rows) == 1 {
+	if len(rows) <= 1 {
 		b.add(queueSingle, rows...)
 		return
 	}
@@ -189,15 +190,15 @@ func (b *backlog) addGroup(rows []*row, refusal *APIError) {
 // of their queues where others are to take their turn, and otherwise at the front.
 // Where they are all that the call has not created, a group is one as before.
 func (b *backlog) again(sent *batch, rows []*row, all, atEnd bool) {
-	switch {
-	case sent.group != nil && all:
+	if sent.group != nil && all {
 		b.addGroup(append(slices.Clone(rows), sent.rest...), sent.group.refusal)
 		return
-	case atEnd:
+	}
+	if atEnd {
 		for _, in := range rows {
 			b.add(in.home, in)
 		}
-	default:
+	} else {
 		b.addFront(rows...)
 	}
 	b.add(queueLikely, sent.rest...)
@@ -206,16 +207,13 @@ func (b *backlog) again(sent *batch, rows []*row, all, atEnd bool) {
 // noRoom notes that the organization has no room for a batch of so many rows, and
 // keeps them. Fewer may fit: smaller batches, or single rows.
 func (b *backlog) noRoom(sent *batch, rows []*row) {
-	if b.bulkOnly {
-		b.batchSize = max(1, min(b.batchSize, len(sent.rows)/2))
-	} else {
-		b.batchSize = 0
-	}
 	b.add(queueLikely, sent.rest...)
 	b.addFront(rows...)
-	if b.batchSize > 0 {
+	if b.bulkOnly {
+		b.batchSize = max(1, min(b.batchSize, len(sent.rows)/2))
 		return
 	}
+	b.batchSize = 0
 	for _, g := range b.groups { // their rows fit one by one at most
 		b.add(queueSingle, g.rows...)
 	}
