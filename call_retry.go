@@ -26,12 +26,12 @@ func (c *Client) retry(next handler) handler {
 				return got, err
 			}
 			again, wait := repeatable(call, err)
-			switch {
-			case !again, wait > 0 && wait > c.maxWait-call.waited:
+			if !again || wait > 0 && wait > c.maxWait-call.waited {
 				return nil, err
-			case wait > 0:
+			}
+			if wait > 0 {
 				call.waited += wait
-			default:
+			} else {
 				if schedule == nil {
 					schedule = newSchedule()
 				}

@@ -207,17 +207,13 @@ func (b *backlog) again(sent *batch, rows []*row, all, atEnd bool) {
 // noRoom notes that the organization has no room for a batch of so many rows, and
 // keeps them. Fewer may fit: smaller batches, or single rows.
 func (b *backlog) noRoom(sent *batch, rows []*row) {
-	b.add(queueLikely, sent.rest...)
-	b.addFront(rows...)
 	if b.bulkOnly {
 		b.batchSize = max(1, min(b.batchSize, len(sent.rows)/2))
-		return
+	} else {
+		b.batchSize = 0
 	}
-	b.batchSize = 0
-	for _, g := range b.groups { // their rows fit one by one at most
-		b.add(queueSingle, g.rows...)
-	}
-	b.groups = nil
+	b.add(queueLikely, sent.rest...)
+	b.addFront(rows...)
 }
 
 // remove takes the rows for which bad is true out of every queue, and returns them.

@@ -36,7 +36,8 @@ var (
 // TestBacklogOrder tells what is sent next, and what follows from the answer. A
 // step is "bulk" or "single" with the rows that are to come, and what is told of
 // them: nothing, "created", "refused", "named:" and the rows that the refusal names,
-// "back", "again", "end" or "full".
+// "back", "again", "end" or "full". With "hold" it has no answer yet: a later step
+// "held" gives the one to the batch that was held first.
 func TestBacklogOrder(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -59,11 +60,15 @@ func TestBacklogOrder(t *testing.T) {
 			rows: "abcdefghijklmnopqrst", more: true, steps: []string{"bulk abcdefghij named:b", "bulk klmnopqrst", "bulk", "single a"}},
 		"likely ones fill up the last batch": {
 			rows: "abcdefghijkl", steps: []string{"bulk abcdefghij named:b", "bulk acdefghikl", "bulk j"}},
+		"likely ones stay among themselves once they are ten": {
+			rows: "abcdefghijklmnopqrstuvwx", steps: []string{"bulk abcdefghij named:abcde", "bulk klmnopqrst named:klmno", "bulk fghijpqrst", "bulk uvwx"}},
 		"unnamed: one by one": {
 			rows: "abcdefghijkl", maxSingle: 10, steps: []string{"bulk abcdefghij refused", "single a", "single b", "bulk kl", "single c"}},
 		"more than the single lane takes": {
 			rows: "abcdefghijklmnopqrst", maxSingle: 10, refusal: errBlocked,
 			steps: []string{"bulk abcdefghij refused", "bulk klmnopqrst refused", "bulk klmno created", "bulk pq created", "bulk r created", "bulk s created"}, bad: "t"},
+		"more than the single lane takes: the last of a group still goes alone": {
+			rows: "abcd", steps: []string{"bulk abcd refused", "bulk ab created", "bulk c created", "bulk", "single d", "single"}},
 		"bulk only: the half that is refused is halved, the other one is likely good": {
 			rows: "abcdefghij", bulkOnly: true, refusal: errBlocked,
 			steps: []string{"bulk abcdefghij refused", "bulk abcde refused", "bulk ab refused", "bulk a refused", "bulk fghijcdeb", "bulk"}},
@@ -87,6 +92,9 @@ func TestBacklogOrder(t *testing.T) {
 			steps: []string{"bulk abcdef refused", "bulk abc again", "bulk abc created", "bulk d"}},
 		"no room: one by one": {
 			rows: "abcdefghijkl", steps: []string{"bulk abcdefghij full", "bulk", "single a", "single b"}},
+		"no room: what is left of refused batches goes one by one too": {
+			rows: "abcdefghijklmn", refusal: errBlocked,
+			steps: []string{"bulk abcdefghij hold", "bulk klmn refused", "held abcdefghij full", "bulk", "single k created", "single l", "bulk", "single a"}},
 		"no room, bulk only: smaller batches": {
 			rows: "abcdefghijkl", bulkOnly: true, steps: []string{"bulk abcdefghij full", "bulk abcde full", "bulk ab full", "bulk a", "bulk b"}},
 	} {
@@ -99,14 +107,17 @@ func TestBacklogOrder(t *testing.T) {
 				refusal = errVague
 			}
 			var bad strings.Builder
+			var held []*batch
 			for i, step := range tt.steps {
 				words := append(strings.Fields(step), "", "")
-				sent := b.next(tt.more)
-				if words[0] == "single" {
-					if sent != nil { // it was not asked for
-						b.putBack(sent)
-					}
+				var sent *batch
+				switch words[0] {
+				case "bulk":
+					sent = b.next(tt.more)
+				case "single":
 					sent = b.nextSingle()
+				case "held":
+					sent, held = held[0], held[1:]
 				}
 				if words[1] == "" {
 					require.Nil(t, sent, "step %d: %s", i, step)
@@ -135,6 +146,8 @@ func TestBacklogOrder(t *testing.T) {
 					b.again(sent, sent.rows, true, told == "end")
 				case "full":
 					b.noRoom(sent, sent.rows)
+				case "hold":
+					held = append(held, sent)
 				}
 			}
 			assert.Equal(t, tt.bad, bad.String())
@@ -187,6 +200,7 @@ func TestBacklogCost(t *testing.T) {
 					break
 				}
 				calls++
+				require.Less(t, calls, 4*people, "they do not end")
 				if !slices.ContainsFunc(sent.rows, func(in *row) bool { return isBad[in.index] }) {
 					created += len(sent.rows)
 					if in, _ := b.created(sent); in != nil {
