@@ -31,6 +31,7 @@ var packages = map[string]string{
 	"github.com/clerk/clerk-sdk-go/v2":                        "clerk",
 	"github.com/clerk/clerk-sdk-go/v2/organizationinvitation": "organizationinvitation",
 	"github.com/clerkorg/clerkorg-go":                         "clerkorg",
+	"github.com/clerkorg/clerkorg-go/clerkhook":               "clerkhook",
 	"github.com/clerkorg/clerkorg-go/clerktest":               "clerktest",
 	"github.com/clerkorg/clerkorg-go/redislimit":              "redislimit",
 	"github.com/redis/go-redis/v9":                            "redis",
