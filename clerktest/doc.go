@@ -47,6 +47,13 @@
 // [Server.Calls], [Server.TimesInvited] and [Server.Invitations] return what
 // the server saw, independently of the client's view.
 //
+// # Webhooks
+//
+// [WithWebhook] posts signed events of what happens to invitations and memberships, to
+// a URL or to a handler in memory. Its options duplicate, reorder, delay and lose
+// deliveries. [Server.WaitForWebhooks] waits for the last of them, and
+// [Server.Deliveries] lists the attempts.
+//
 // # What it is not
 //
 // It is not Clerk, and is not affiliated with it. It sends no e-mail, knows no

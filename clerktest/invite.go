@@ -73,6 +73,7 @@ func (s *Server) createAll(v *visit, o *organization, items []item, now time.Tim
 			inv.inviter = s.state.users[*it.inviter]
 		}
 		s.state.add(inv)
+		s.tellInvitation("created", inv)
 		o.timesInvited[it.folded]++
 		created[i] = inv
 	}

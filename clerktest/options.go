@@ -27,6 +27,7 @@ type config struct {
 	seats        int
 	unsearchable func(email string) bool
 	maxURL       int
+	webhook      *webhookConfig
 	seed         *uint64
 	retryAfter   bool
 	bareArrays   bool

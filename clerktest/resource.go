@@ -55,6 +55,7 @@ func (s *Server) revoke(v *visit) (any, *apiError) {
 		return nil, notPending()
 	}
 	o.end(inv, statusRevoked, now)
+	s.tellInvitation("revoked", inv)
 	return s.invitationJSON(inv), nil
 }
 

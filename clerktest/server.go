@@ -24,6 +24,7 @@ type Server struct {
 	adminID    string
 	random     *randomness
 	faults     faults
+	webhooks   *webhooks // nil without WithWebhook
 
 	latencyMu sync.Mutex // calls of config.latency do not overlap
 
@@ -64,6 +65,9 @@ func NewServer(opts ...Option) *Server {
 	s.state.join(o, admin, roleAdmin, now)
 	o.createdBy = admin.id
 	s.orgID, s.adminID = o.id, admin.id
+	if c.webhook != nil {
+		s.webhooks = newWebhooks(c.webhook, s.now, s.random)
+	}
 	return s
 }
 
@@ -161,12 +165,16 @@ func (s *Server) listen(addr string) error {
 	return nil
 }
 
-// Close stops listening and breaks the connections there are. State and
-// Transport stay usable. A second call does nothing.
+// Close stops listening, breaks the connections there are, and ends the delivery of
+// webhooks. State and Transport stay usable. A second call does nothing.
 func (s *Server) Close() {
 	s.listenMu.Lock()
 	defer s.listenMu.Unlock()
 	s.closed = true
+	if s.webhooks != nil {
+		s.webhooks.close()
+		s.webhooks.client.CloseIdleConnections()
+	}
 	if s.stop != nil {
 		s.stop()
 		s.stop = nil

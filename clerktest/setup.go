@@ -116,7 +116,11 @@ func (s *Server) AddMember(orgID, email, role string) (userID string) {
 		return ""
 	}
 	s.addRole(role)
-	return s.state.join(o, s.state.userFor(email, now), role, now).user.id
+	u := s.state.userFor(email, now)
+	if o.memberByUser[u.id] == nil {
+		s.tellJoined(s.state.join(o, u, role, now))
+	}
+	return u.id
 }
 
 // AddUserAddress gives the user with that id another e-mail address. Lists keep
@@ -165,6 +169,7 @@ func (s *Server) AddInvitation(orgID, email, role string) (invitationID string) 
 		publicMetadata: emptyObject, privateMetadata: emptyObject,
 	}
 	s.state.add(inv)
+	s.tellInvitation("created", inv)
 	return inv.id
 }
 
@@ -181,9 +186,11 @@ func (s *Server) AcceptInvitation(invitationID string) error {
 	}
 	inv.org.end(inv, statusAccepted, now)
 	u := s.state.userFor(inv.email, now)
+	s.tellAccepted(inv, u)
 	if inv.org.memberByUser[u.id] == nil {
 		m := s.state.join(inv.org, u, inv.role, now)
 		m.publicMetadata, m.privateMetadata = inv.publicMetadata, inv.privateMetadata
+		s.tellJoined(m)
 	}
 	return nil
 }

@@ -5,10 +5,16 @@
 //
 // It prints four lines: its URL (to which SDKs add /v1, or do not), the secret
 // key, the id of an organization, and the user id of an admin of it.
+//
+// With -webhook it posts an event to that URL for all that happens to invitations and
+// memberships, signed with -webhook-secret, with CLERK_WEBHOOK_SIGNING_SECRET, or with
+// a random secret; a fifth line is that secret.
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/base64"
 	"errors"
 	"flag"
 	"fmt"
@@ -42,6 +48,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	key := flags.String("secret-key", "", "the secret `key` to accept; a random one if empty")
 	noLimits := flags.Bool("no-limits", false, "admit every request")
 	latency := flags.Duration("latency", 0, "extra time of each way, there and back")
+	webhook := flags.String("webhook", "", "the `URL` to post events to")
+	webhookSecret := flags.String("webhook-secret", "", "the `secret` to sign events with (default CLERK_WEBHOOK_SIGNING_SECRET, or a random one)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -61,6 +69,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if *noLimits {
 		opts = append(opts, clerktest.WithoutRateLimits())
 	}
+	if *webhook != "" {
+		secret := cmp.Or(*webhookSecret, os.Getenv("CLERK_WEBHOOK_SIGNING_SECRET"))
+		if !isSigningSecret(secret) {
+			return errors.New("the webhook secret must be whsec_ and standard base64")
+		}
+		opts = append(opts, clerktest.WithWebhook(*webhook, secret))
+	}
 	server := clerktest.NewServer(opts...)
 	if err := server.Start(*addr); err != nil {
 		return err
@@ -69,11 +84,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 	_, err = fmt.Fprintf(stdout, "%s\n%s\n%s\n%s\n",
 		server.URL(), server.SecretKey(), server.OrganizationID(), server.AdminUserID())
+	if err == nil && *webhook != "" {
+		_, err = fmt.Fprintln(stdout, server.WebhookSecret())
+	}
 	if err != nil {
 		return err
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// isSigningSecret is also true for none, for which there will be a random one.
+func isSigningSecret(secret string) bool {
+	encoded, ok := strings.CutPrefix(secret, "whsec_")
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	return secret == "" || ok && err == nil && len(key) > 0 && !strings.ContainsAny(secret, "\r\n")
 }
 
 func parseWindow(name string) (clerktest.Window, error) {

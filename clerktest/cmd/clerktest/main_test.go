@@ -67,6 +67,13 @@ func TestArguments(t *testing.T) {
 	require.NoError(t, run(done, []string{"-no-limits"}, &out, io.Discard))
 	require.Equal(t, 4, strings.Count(out.String(), "\n"))
 
+	out.Reset()
+	require.NoError(t, run(done, []string{"-webhook", "http://127.0.0.1:9", "-webhook-secret", "whsec_AAECAwQFBgcICQoLDA0ODw=="}, &out, io.Discard))
+	require.Equal(t, 5, strings.Count(out.String(), "\n"))
+	require.True(t, strings.HasSuffix(out.String(), "\nwhsec_AAECAwQFBgcICQoLDA0ODw==\n"))
+	err := run(done, []string{"-webhook", "http://127.0.0.1:9", "-webhook-secret", "whsec_!"}, &out, io.Discard)
+	require.EqualError(t, err, "the webhook secret must be whsec_ and standard base64")
+
 	for _, args := range [][]string{{"-window", "moon-phase"}, {"serve"}, {"-addr", "nowhere"}, {"-latency", "soon"}} {
 		require.Error(t, run(done, args, io.Discard, io.Discard), args)
 	}
