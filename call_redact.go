@@ -7,6 +7,7 @@ import (
 	"html"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -111,12 +112,7 @@ func (k keyRedactor) shownBy(err error) bool {
 	if text := err.Error(); redact(k, text) != text {
 		return true
 	}
-	for _, inner := range unwrapped(err) {
-		if k.shownBy(inner) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(unwrapped(err), k.shownBy)
 }
 
 // clean appends the errors within err that do not show the key.
