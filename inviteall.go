@@ -132,7 +132,8 @@ type Progress struct {
 // the same input. A process that starts anew also counts the calls of the last
 // hour, as far as the instance's invitations show them. Where there are at most ten
 // inputs, and no Since, it reads nothing beforehand: one bulk call invites them, and
-// only where that is refused is anything looked up.
+// only where that is refused is anything looked up. Such a run does not wait for quota
+// that comes back after the deadline of ctx: it ends at once with a [*RateLimitError].
 //
 // A bad input never ends a run: it is rejected, or set aside while the others of
 // its batch go on. After a call whose outcome is unknown it lists what was

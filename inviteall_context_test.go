@@ -147,3 +147,50 @@ func TestInviteAllLeavesNoGoroutine(t *testing.T) {
 	}
 	assert.LessOrEqual(t, runtime.NumGoroutine(), before+5) // other tests have some of their own
 }
+
+// TestInviteAllSmallRunWithoutQuota has ten people or one, and a context that ends
+// before a quota comes back.
+func TestInviteAllSmallRunWithoutQuota(t *testing.T) {
+	bulk, single := Quota{QuotaBulk, 1, time.Hour}, Quota{QuotaCreate, 4, time.Hour}
+	bad := func(i int) bool { return i == 3 }
+	for name, test := range map[string]struct {
+		spent, people, invited, rejected int
+		quota                            Quota
+		within                           time.Duration // of the deadline
+		want                             error
+	}{
+		"enough for ten":    {people: 10, invited: 9, rejected: 1, quota: Quota{QuotaCreate, 10, time.Hour}, within: 20 * time.Second},
+		"nothing left":      {spent: 4, people: 10, quota: single, within: 20 * time.Second, want: context.DeadlineExceeded},
+		"spent on the way":  {people: 10, invited: 3, rejected: 1, quota: single, within: 20 * time.Second, want: context.DeadlineExceeded},
+		"within the limits": {spent: 4, people: 2, invited: 2, quota: single, within: 3 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, server *clerktest.Server) {
+				client := inMemory(t, server, WithQuotas(bulk, test.quota))
+				for i := range test.spent {
+					_, err := client.Organizations.CreateInvitation(t.Context(), server.OrganizationID(), person(fmt.Sprintf("spent-%d@example.com", i)))
+					require.NoError(t, err)
+				}
+				if test.spent > 0 {
+					_, err := client.Organizations.CreateInvitationBulk(t.Context(), server.OrganizationID(), []CreateInvitationParams{person("spent@example.com")})
+					require.NoError(t, err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), test.within)
+				defer cancel()
+				start := time.Now()
+				results, err := until(t, client.Organizations.InviteAll(ctx, server.OrganizationID(), slices.Values(crowd(test.people, bad)), nil))
+				outcomes := countOutcomes(results)
+				assert.Equal(t, test.invited, outcomes[OutcomeInvited])
+				assert.Equal(t, test.rejected, outcomes[OutcomeRejected])
+				require.ErrorIs(t, err, test.want)
+				if test.want == nil {
+					return
+				}
+				assert.Less(t, time.Since(start), 4*time.Second, "it waited for the deadline")
+				limited, ok := errors.AsType[*RateLimitError](err)
+				require.True(t, ok)
+				assert.InDelta(t, time.Hour+5*time.Second, limited.RetryAfter, float64(5*time.Second))
+			}, clerktest.WithBlocked(blocked))
+		})
+	}
+}

@@ -170,7 +170,12 @@ var errStalled = errors.New("clerkorg: InviteAll has nothing to wait for; this i
 func (r *inviteRun) wait() {
 	r.report()
 	var wake <-chan time.Time
-	if at := r.wakeAt(); !at.IsZero() && r.fatal == nil {
+	at := r.wakeAt()
+	if err := r.tooLate(at); err != nil && r.fatal == nil {
+		r.stop(err)
+		return
+	}
+	if !at.IsZero() && r.fatal == nil {
 		timer := time.NewTimer(time.Until(at))
 		defer timer.Stop()
 		wake = timer.C
@@ -195,6 +200,22 @@ func (r *inviteRun) wait() {
 	case <-wake:
 	case <-ended:
 	}
+}
+
+// tooLate is the error of a small run that has nothing to do but to wait for quota
+// until at, which is after the deadline of its context. Its caller need not be kept
+// waiting to learn that.
+func (r *inviteRun) tooLate(at time.Time) error {
+	deadline, ok := r.ctx.Deadline()
+	if !ok || !at.After(deadline) || !r.small || !r.exhausted || r.inFlight > 0 {
+		return nil
+	}
+	for _, l := range []*lane{&r.bulk, &r.single} {
+		if l.until.Equal(at) {
+			return &RateLimitError{Quota: l.quota, RetryAfter: time.Until(at), Err: context.DeadlineExceeded}
+		}
+	}
+	return nil
 }
 
 // wakeAt is the next moment at which something can be done that nothing under way
