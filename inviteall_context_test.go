@@ -194,3 +194,23 @@ func TestInviteAllSmallRunWithoutQuota(t *testing.T) {
 		})
 	}
 }
+
+// TestInviteAllSmallRunRefused has a 429 close the quota for as long as it says, and no
+// longer: a small run does not take it for the sign of a restart.
+func TestInviteAllSmallRunRefused(t *testing.T) {
+	bubble(t, func(t *testing.T, server *clerktest.Server) {
+		client := inMemory(t, server)
+		stop := server.Inject(clerktest.Fault{Kind: clerktest.FaultStatus, Status: http.StatusTooManyRequests, RetryAfter: 77})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		_, err := until(t, client.Organizations.InviteAll(ctx, server.OrganizationID(), slices.Values(crowd(2, nil)), nil))
+		limited, ok := errors.AsType[*RateLimitError](err)
+		require.True(t, ok)
+		assert.InDelta(t, 77*time.Second, limited.RetryAfter, float64(time.Second))
+		stop()
+		time.Sleep(limited.RetryAfter + time.Second)
+		state, err := client.Quota(t.Context(), QuotaBulk)
+		require.NoError(t, err)
+		assert.Equal(t, 49, state.Available)
+	})
+}

@@ -46,11 +46,12 @@ func (r *inviteRun) seedQuotas(ctx context.Context) (seeded bool, err error) {
 
 // tellUnseen tells the limiter of calls that no list shows, because they were refused
 // or created nothing: after a restart the server refuses an attempt although the
-// limiter saw room for so many more. They were made before this run began.
+// limiter saw room for so many more. They were made before this run began. A small run
+// says nothing of a restart: its process may make one for every request it serves.
 func (r *inviteRun) tellUnseen(a *attempt, room int) {
 	l := a.lane
 	seeder, ok := r.sender.limiter.(Seeder)
-	if !ok || a.sent.Before(l.toldAt) || time.Since(r.started) > l.quota.Window+ledger.Slack {
+	if !ok || r.small || a.sent.Before(l.toldAt) || time.Since(r.started) > l.quota.Window+ledger.Slack {
 		return
 	}
 	l.toldAt = time.Now()
