@@ -45,9 +45,9 @@ func demonstrate(ctx context.Context, out io.Writer, b backend, organization str
 		{"Three people", organization, `{"invitations":[{"email_address":"ada@example.com","role":"org:admin"},{"email_address":"charles@example.com"},{"email_address":"grace@example.com"}]}`},
 		{"One of them again, with somebody new", organization, `{"invitations":[{"email_address":"ada@example.com"},{"email_address":"alan@example.com"}]}`},
 		{"One of them again, alone", organization, `{"invitations":[{"email_address":"ada@example.com"}]}`},
-		{"Not quite an address", organization, `{"invitations":[{"email_address":"ada"},{"email_address":"alan@example.com","role":"admin"}]}`},
-		{"A field that there is not", organization, `{"invitations":[{"email":"ada@example.com"}]}`},
-		{"An organization that there is not", "org_nowhere", `{"invitations":[{"email_address":"ada@example.com"}]}`},
+		{"One address that is not valid", organization, `{"invitations":[{"email_address":"ada"},{"email_address":"barbara@example.com"}]}`},
+		{"An unknown field", organization, `{"invitations":[{"emailAddress":"ada@example.com"}]}`},
+		{"An unknown organization", "org_nowhere", `{"invitations":[{"email_address":"ada@example.com"}]}`},
 	} {
 		if err := ask(ctx, out, request.title, base+request.organization+"/invitations", request.body); err != nil {
 			return err

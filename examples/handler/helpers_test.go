@@ -4,14 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -22,11 +23,12 @@ import (
 	"github.com/clerkorg/clerkorg-go/clerktest"
 )
 
-// fixture is the service over HTTP, with everything that it tells about itself.
+// fixture is the service before a Clerk in memory, with everything that it tells about
+// itself.
 type fixture struct {
 	clerk   *clerktest.Server
-	url     string // of the organization's invitations
-	service *httptest.Server
+	path    string // of the organization's invitations
+	handler http.Handler
 	spans   *tracetest.InMemoryExporter
 	metrics *sdkmetric.ManualReader
 	log     *safeBuffer
@@ -39,60 +41,73 @@ func newFixture(t *testing.T, opts ...clerktest.Option) *fixture {
 		spans: tracetest.NewInMemoryExporter(),
 		log:   &safeBuffer{},
 	}
-	t.Cleanup(f.clerk.Close)
-	f.serve(t, backend{secretKey: f.clerk.SecretKey(), baseURL: f.clerk.URL()})
+	f.path = pathOf(f.clerk.OrganizationID())
+	f.serve(t, "")
 	return f
 }
 
-func (f *fixture) serve(t *testing.T, b backend) {
+func pathOf(organization string) string { return "/organizations/" + organization + "/invitations" }
+
+// inBubble runs a test with a fixture in a bubble of synctest, in which waiting takes no
+// time. The test must not use the network.
+func inBubble(t *testing.T, test func(t *testing.T, f *fixture), opts ...clerktest.Option) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { test(t, newFixture(t, opts...)) })
+}
+
+// serve makes a new service, with its quota in Redis unless redisURL is empty.
+func (f *fixture) serve(t *testing.T, redisURL string) {
 	t.Helper()
 	f.metrics = sdkmetric.NewManualReader()
 	telemetry := newTelemetry([]sdktrace.TracerProviderOption{sdktrace.WithSyncer(f.spans)}, []sdkmetric.Option{sdkmetric.WithReader(f.metrics)})
+	b := backend{secretKey: f.clerk.SecretKey(), transport: f.clerk.Transport(), redisURL: redisURL}
 	handler, done, err := newHandler(b, telemetry, slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	require.NoError(t, err)
 	t.Cleanup(done)
-	f.service = httptest.NewServer(handler)
-	t.Cleanup(f.service.Close)
-	f.url = f.service.URL + "/organizations/" + f.clerk.OrganizationID() + "/invitations"
+	f.handler = handler
 }
 
-// received is an answer of the service.
+// received is an answer of the service: a problem, or only its Invitations.
 type received struct {
-	status      int
-	header      http.Header
-	raw         string
-	Error       problem   `json:"error"`
-	Invitations []outcome `json:"invitations"`
+	problem
+
+	status int
+	header http.Header
+	raw    string
 }
 
-func (r received) outcomes() []string {
-	var all []string
+func (r received) outcomes() []clerkorg.InviteOutcome {
+	var all []clerkorg.InviteOutcome
 	for _, o := range r.Invitations {
 		all = append(all, o.Outcome)
 	}
 	return all
 }
 
-// post sends a body as JSON to the organization, unless url says where to.
-func (f *fixture) post(t *testing.T, body string, url ...string) received {
+// post sends a body as JSON to the organization, unless path says where to.
+func (f *fixture) post(t *testing.T, body string, path ...string) received {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, append(url, f.url)[0], strings.NewReader(body))
-	require.NoError(t, err)
-	req.Header.Set("Content-Type", "application/json")
-	return send(t, req)
+	return f.send(t, httptest.NewRequestWithContext(t.Context(), http.MethodPost, append(path, f.path)[0], strings.NewReader(body)), "application/json")
 }
 
-func send(t *testing.T, req *http.Request) received {
+func (f *fixture) send(t *testing.T, req *http.Request, contentType string) received {
 	t.Helper()
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
+	req.Header.Set("Content-Type", contentType)
+	recorder := httptest.NewRecorder()
+	f.handler.ServeHTTP(recorder, req)
+	resp, raw := recorder.Result(), recorder.Body.Bytes()
 	r := received{status: resp.StatusCode, header: resp.Header, raw: string(raw)}
-	if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") {
-		require.NoError(t, json.Unmarshal(raw, &r))
+	require.NoError(t, json.Unmarshal(raw, &r.problem))
+	if r.status == http.StatusOK {
+		assert.Equal(t, "application/json", r.header.Get("Content-Type"))
+		return r
 	}
+	assert.Equal(t, "application/problem+json", r.header.Get("Content-Type"))
+	assert.Equal(t, r.status, r.Status)
+	assert.Equal(t, http.StatusText(r.status), r.Title)
+	assert.NotEmpty(t, r.Code)
+	assert.NotEmpty(t, r.Detail)
 	return r
 }
 
@@ -149,13 +164,21 @@ func (f *fixture) left(t *testing.T, quota string) int64 {
 	return 0
 }
 
-func spend(t *testing.T, f *fixture, n int) {
+// spend makes so many calls of either kind that creates invitations. More than 100 need
+// a live key.
+func spend(t *testing.T, f *fixture, bulk, single int) {
 	t.Helper()
-	client, err := clerkorg.NewClient(f.clerk.SecretKey(), clerkorg.WithBaseURL(f.clerk.URL()))
+	client, err := clerkorg.NewClient(f.clerk.SecretKey(), clerkorg.WithHTTPClient(&http.Client{Transport: f.clerk.Transport()}))
 	require.NoError(t, err)
-	for i := range n {
-		_, err := client.Organizations.CreateInvitationBulk(t.Context(), f.clerk.OrganizationID(),
-			[]clerkorg.CreateInvitationParams{{EmailAddress: fmt.Sprintf("spent-%02d@example.com", i), Role: clerkorg.RoleMember}})
+	guest := func(kind string, i int) clerkorg.CreateInvitationParams {
+		return clerkorg.CreateInvitationParams{EmailAddress: fmt.Sprintf("%s-%03d@example.com", kind, i), Role: clerkorg.RoleMember}
+	}
+	for i := range bulk {
+		_, err := client.Organizations.CreateInvitationBulk(t.Context(), f.clerk.OrganizationID(), []clerkorg.CreateInvitationParams{guest("bulk", i)})
+		require.NoError(t, err)
+	}
+	for i := range single {
+		_, err := client.Organizations.CreateInvitation(t.Context(), f.clerk.OrganizationID(), guest("single", i))
 		require.NoError(t, err)
 	}
 }

@@ -1,5 +1,5 @@
-// Command handler is an HTTP service that invites up to ten people while somebody
-// waits for the answer.
+// Command handler is an HTTP service that invites up to ten people while its caller
+// waits, and answers with an outcome for each of them.
 //
 //	go run ./examples/handler           # against a Clerk in memory
 //	go run ./examples/handler -demo     # makes a few requests to itself, and ends
@@ -11,7 +11,8 @@
 // With CLERK_SECRET_KEY it invites for real, and with REDIS_URL it shares its quota
 // with every other replica. -telemetry prints OpenTelemetry's traces and metrics.
 //
-// There is no authentication of callers: see newService for where it goes.
+// Callers are not authenticated: newService says where that goes, and documents the
+// answers.
 package main
 
 import (
@@ -28,10 +29,13 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/redis/go-redis/v9/logging"
+
 	"github.com/clerkorg/clerkorg-go/clerktest"
 )
 
 func main() {
+	logging.Disable() // go-redis prints every failure, which the limiter returns
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout)
 	stop()
@@ -45,8 +49,9 @@ func main() {
 
 // backend is the Clerk that the service talks to.
 type backend struct {
-	secretKey, baseURL string // baseURL is empty for the default
-	redisURL           string // empty: the quota is in this process
+	secretKey, baseURL string            // baseURL is empty for the default
+	redisURL           string            // empty: the quota is in this process
+	transport          http.RoundTripper // nil: over the network
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -80,12 +85,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 	}
-	defer telemetry.shutdown(log)
 	handler, done, err := newHandler(b, telemetry, log)
 	if err != nil {
+		telemetry.shutdown(log)
 		return err
 	}
 	defer done()
+	defer telemetry.shutdown(log) // before done: the last metrics ask for the quotas
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *address)
 	if err != nil {
 		return err
@@ -98,7 +104,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 // which Kubernetes sends SIGKILL.
 const shutdownTimeout = 25 * time.Second
 
-// serve serves until ctx ends, and then finishes what has begun.
+// serve serves until ctx ends, and then finishes the requests under way.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           handler,
@@ -116,8 +122,8 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 	case <-ctx.Done():
 	}
 	log.Info("stopping")
-	// The context of the requests is not ctx: a signal must not tear a call to Clerk
-	// apart, whose outcome nobody would know then.
+	// The context of the requests is not ctx: a signal that cancelled a call to Clerk
+	// would leave its outcome unknown.
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	return server.Shutdown(ending)

@@ -7,30 +7,34 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/clerkorg/clerkorg-go"
 )
 
-// problem is the answer to a request that did not end well.
+// problem is the answer to a request that did not end well: application/problem+json
+// as in RFC 9457. Its type is about:blank; code tells problems of a status apart.
 type problem struct {
-	Status  int    `json:"-"`
-	Code    string `json:"code"`
-	Message string `json:"message"`
+	Title  string `json:"title"` // the status in words
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Code   string `json:"code"`
 
 	Fields     []clerkorg.Problem   `json:"fields,omitempty"`      // what is wrong with the request
 	ClerkCodes []clerkorg.ErrorCode `json:"clerk_codes,omitempty"` // why Clerk refused
 	TraceID    string               `json:"trace_id,omitempty"`    // for Clerk's support
 
+	// Invitations has an outcome for each person, in the order of the request. It is
+	// absent where all are certainly not invited.
+	Invitations []outcome `json:"invitations,omitempty"`
+
 	retryAfter time.Duration
 	err        error // for the log
 }
 
-// problemOf makes an error of the client an answer. Clerk's sentences stay here:
-// its codes say the same, and no more than a caller may know.
+// problemOf makes an answer of the error that ended a run of InviteAll. It repeats
+// Clerk's codes and no sentences: those may tell more than the caller may know.
 func problemOf(err error) *problem {
 	p := describe(err)
 	p.err = err
@@ -46,104 +50,64 @@ func problemOf(err error) *problem {
 }
 
 func describe(err error) *problem {
-	if invalid, ok := errors.AsType[*clerkorg.ValidationError](err); ok {
-		return &problem{Status: http.StatusUnprocessableEntity, Code: "invalid", Message: "nothing was sent: see fields", Fields: invalid.Problems}
-	}
-	if limited, ok := errors.AsType[*clerkorg.RateLimitError](err); ok {
-		return &problem{Status: http.StatusTooManyRequests, Code: "rate_limited", Message: "nobody was invited: try again later", retryAfter: max(time.Second, limited.RetryAfter)}
-	}
-	if errors.Is(err, clerkorg.ErrLimiterUnavailable) {
-		return &problem{Status: http.StatusServiceUnavailable, Code: "quota_unknown", Message: "nobody was invited: try again later"}
-	}
 	if errors.Is(err, clerkorg.ErrOutcomeUnknown) {
 		return &problem{Status: http.StatusBadGateway, Code: "outcome_unknown",
-			Message: "Clerk did not answer: the people may have been invited, or may be within the next minute. Look at the organization's invitations before you send this again."}
+			Detail: "Clerk did not answer: people whose outcome is unknown may have been invited, or may be within the next minute. To send the same request again after that is safe."}
+	}
+	if invalid, ok := errors.AsType[*clerkorg.ValidationError](err); ok {
+		return &problem{Status: http.StatusUnprocessableEntity, Code: "invalid", Detail: "nothing was sent: see fields", Fields: invalid.Problems}
+	}
+	if limited, ok := errors.AsType[*clerkorg.RateLimitError](err); ok {
+		return &problem{Status: http.StatusTooManyRequests, Code: "rate_limited", Detail: "the quota is spent: send the request again after the time in Retry-After", retryAfter: max(time.Second, limited.RetryAfter)}
+	}
+	if errors.Is(err, clerkorg.ErrLimiterUnavailable) {
+		return &problem{Status: http.StatusServiceUnavailable, Code: "quota_unknown", Detail: "the quota cannot be looked up: send the request again later"}
 	}
 	api, ok := errors.AsType[*clerkorg.APIError](err)
 	switch {
 	case !ok && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
-		return &problem{Status: http.StatusGatewayTimeout, Code: "too_slow", Message: "there was no time left to ask Clerk: nobody was invited"}
+		return &problem{Status: http.StatusGatewayTimeout, Code: "too_slow", Detail: "there was no time left to ask Clerk: send the request again"}
 	case !ok:
-		return &problem{Status: http.StatusBadGateway, Code: "clerk_unreachable", Message: "Clerk cannot be reached: nobody was invited"}
+		return &problem{Status: http.StatusBadGateway, Code: "clerk_unreachable", Detail: "Clerk cannot be reached: send the request again later"}
 	case errors.Is(err, clerkorg.ErrNotFound):
-		return &problem{Status: http.StatusNotFound, Code: "not_found", Message: "there is no such organization, or no such role"}
-	case conflicts(api):
-		return &problem{Status: http.StatusConflict, Code: "conflict", Message: "somebody is a member or invited already, or there is no room for so many"}
-	case aboutPeople(api):
-		return &problem{Status: http.StatusUnprocessableEntity, Code: "refused", Message: "Clerk does not accept somebody"}
-	default: // our key, our plan, Clerk itself: nothing that a caller could mend
-		return &problem{Status: http.StatusBadGateway, Code: "clerk_failed", Message: "Clerk refused to do this"}
+		return &problem{Status: http.StatusNotFound, Code: "not_found", Detail: "there is no such organization"}
+	case api.HasCode(clerkorg.CodeMembershipQuotaExceeded), api.HasCode(clerkorg.CodeInsufficientSeats):
+		return &problem{Status: http.StatusConflict, Code: "organization_full", Detail: "the organization has no room for so many"}
+	default: // our key, our plan, Clerk itself: nothing that the caller can mend
+		return &problem{Status: http.StatusBadGateway, Code: "clerk_failed", Detail: "Clerk refused to do this"}
 	}
 }
 
-// conflicts reports a refusal because of how things stand.
-func conflicts(api *clerkorg.APIError) bool {
-	return api.StatusCode == http.StatusConflict || slices.ContainsFunc(api.Errors, func(detail clerkorg.ErrorDetail) bool {
-		switch detail.Code {
-		case clerkorg.CodeDuplicateRecord, clerkorg.CodeInvitationNotUnique, clerkorg.CodeAlreadyMember, clerkorg.CodeMembershipQuotaExceeded:
-			return true
-		}
-		return false
-	})
-}
-
-// aboutPeople reports whether Clerk has something against those who were to be
-// invited, not against us.
-func aboutPeople(api *clerkorg.APIError) bool {
-	return conflicts(api) || api.HasCode(clerkorg.CodeNotAllowedAccess) ||
-		api.StatusCode == http.StatusBadRequest || api.StatusCode == http.StatusUnprocessableEntity
-}
-
-// namedBy returns whom a refusal names, and with which code. Not every one does.
-func namedBy(api *clerkorg.APIError) map[string]clerkorg.ErrorCode {
-	named := map[string]clerkorg.ErrorCode{}
-	for _, detail := range api.Errors {
-		var meta struct {
-			EmailAddresses []string `json:"email_addresses"`
-			Identifiers    []string `json:"identifiers"`
-		}
-		_ = detail.Meta.Decode(&meta) // a meta of another shape names nobody
-		for _, address := range append(meta.EmailAddresses, meta.Identifiers...) {
-			named[fold(address)] = detail.Code
-		}
+// loggable returns what may be logged of an error: one of the client, below those that
+// InviteAll wraps it with, logs itself without addresses and sentences.
+func loggable(err error) any {
+	if value, ok := errors.AsType[interface {
+		error
+		slog.LogValuer
+	}](err); ok {
+		return value
 	}
-	return named
+	return err
 }
 
-func codeOf(api *clerkorg.APIError) clerkorg.ErrorCode {
-	if len(api.Errors) == 0 {
-		return ""
-	}
-	return api.Errors[0].Code
-}
-
-// fold makes addresses that are the same to Clerk the same text.
-func fold(address string) string { return clerkorg.AddressKey(strings.TrimSpace(address)) }
-
-func (s *service) fail(ctx context.Context, w http.ResponseWriter, p *problem, outcomes []outcome) {
+func (s *service) fail(ctx context.Context, w http.ResponseWriter, p *problem) {
 	level := slog.LevelInfo
-	if p.Status >= http.StatusInternalServerError && !errors.Is(p.err, context.Canceled) { // who has left needs no answer
+	if p.Status >= http.StatusInternalServerError && !errors.Is(p.err, context.Canceled) { // a caller who has left gets no answer
 		level = slog.LevelError
 	}
-	// Errors of the client log themselves without addresses and sentences.
-	s.log.Log(ctx, level, "not invited", "status", p.Status, "code", p.Code, "err", p.err)
+	s.log.Log(ctx, level, "problem", "status", p.Status, "code", p.Code, "err", loggable(p.err))
 	if p.retryAfter > 0 {
 		// Rounded up: a second early is another 429.
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds()))))
 	}
-	s.reply(ctx, w, p.Status, answer{Error: p, Invitations: outcomes})
+	p.Title = http.StatusText(p.Status)
+	s.reply(ctx, w, p.Status, "application/problem+json", p)
 }
 
-// answer is the body of every answer.
-type answer struct {
-	Error       *problem  `json:"error,omitempty"`
-	Invitations []outcome `json:"invitations,omitempty"`
-}
-
-func (s *service) reply(ctx context.Context, w http.ResponseWriter, status int, body answer) {
-	w.Header().Set("Content-Type", "application/json")
+func (s *service) reply(ctx context.Context, w http.ResponseWriter, status int, contentType string, body any) {
+	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
 	if err := json.NewEncoder(w).Encode(body); err != nil {
-		s.log.InfoContext(ctx, "the caller is gone", "err", err)
+		s.log.InfoContext(ctx, "the answer did not reach the caller", "err", err)
 	}
 }

@@ -2,22 +2,22 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"mime"
 	"net/http"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/clerkorg/clerkorg-go"
 )
 
 const (
-	maxBody        = 64 << 10         // ten invitations are far smaller
-	requestTimeout = 20 * time.Second // of everything that is done for a request
+	// requestTimeout limits all that is done for a request. A batch that Clerk refuses
+	// takes some seconds: what it has done is looked up, and its people go one by one.
+	requestTimeout = 20 * time.Second
+
+	// maxOutage is for how long Clerk, or the limiter, may fail during a request.
+	maxOutage = time.Second
 )
 
 // service answers requests with the help of Clerk.
@@ -26,147 +26,150 @@ type service struct {
 	log    *slog.Logger
 }
 
-// newService returns the routes. Whoever reaches them can invite anybody into any
-// organization: put your authentication around the handler, and have it check that
-// the caller is an administrator of the organization in the path, and may give
-// away the roles asked for.
+// newService returns the routes.
+//
+// POST /organizations/{id}/invitations invites at most ten people. Its answer is 200
+// with an outcome for each person, in the order of the request, when every person has
+// one: invited, already_invited, already_member, duplicate (of an address earlier in the
+// request) or rejected, with a reason. Any other answer is a [problem]; where people
+// had been decided before it occurred, it has their outcomes, and not_invited or
+// unknown for the others. The same request can be sent again: whoever is invited then
+// is told as already_invited.
+//
+// A caller who reaches the routes can invite any address into any organization: put
+// authentication around the handler, and have it check that the caller is an
+// administrator of the organization in the path and may give the roles asked for.
 func newService(client *clerkorg.Client, log *slog.Logger) http.Handler {
 	s := &service{client: client, log: log}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /organizations/{id}/invitations", s.invite)
+	const invitations = "/organizations/{id}/invitations"
+	mux.HandleFunc("POST "+invitations, s.invite)
+	mux.HandleFunc(invitations, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", http.MethodPost)
+		s.fail(r.Context(), w, &problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: "use POST"})
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.fail(r.Context(), w, &problem{Status: http.StatusNotFound, Code: "no_such_route", Detail: "there is nothing at this path"})
+	})
 	return mux
 }
 
-// invitationRequest is what a caller may ask for, and no more: in whose name
-// people are invited, and with which metadata, is not the caller's to say.
-type invitationRequest struct {
-	Invitations []struct {
-		EmailAddress string        `json:"email_address"`
-		Role         clerkorg.Role `json:"role"` // empty: org:member
-	} `json:"invitations"`
-}
-
-// outcome is what became of one person.
+// outcome is the outcome of one person.
 type outcome struct {
-	EmailAddress string             `json:"email_address"`
-	Outcome      string             `json:"outcome"`
-	InvitationID string             `json:"invitation_id,omitempty"`
-	Code         clerkorg.ErrorCode `json:"code,omitempty"`
+	EmailAddress string                 `json:"email_address"`
+	Outcome      clerkorg.InviteOutcome `json:"outcome"`
+	InvitationID string                 `json:"invitation_id,omitempty"`
+
+	// Why the person is rejected: what is wrong with the input, or Clerk's code.
+	Fields []clerkorg.Problem `json:"fields,omitempty"`
+	Code   clerkorg.ErrorCode `json:"code,omitempty"`
 }
 
-// Outcomes of a person.
+// Outcomes of people whom a run of InviteAll has left undecided.
 const (
-	invited    = "invited"     // by this request
-	pending    = "pending"     // has an invitation, by this request or an earlier one
-	refused    = "refused"     // Clerk says why in code
-	notInvited = "not_invited" // because of somebody else in the request
-	unknown    = "unknown"
+	notInvited clerkorg.InviteOutcome = "not_invited"
+	unknown    clerkorg.InviteOutcome = "unknown" // perhaps invited, perhaps within the next minute
 )
 
 func (s *service) invite(w http.ResponseWriter, r *http.Request) {
-	// The caller's going away ends the call as well: nobody would read the answer.
+	// The work ends with the caller's connection too.
 	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	defer cancel()
 	people, problem := readPeople(w, r)
 	if problem != nil {
-		s.fail(ctx, w, problem, nil)
+		s.fail(ctx, w, problem)
 		return
 	}
-	organization := r.PathValue("id")
-	invitations, err := s.create(ctx, organization, people)
+	outcomes, err := s.inviteAll(ctx, r.PathValue("id"), people)
 	if err != nil {
-		s.fail(ctx, w, problemOf(err), s.outcomes(ctx, organization, people, err))
+		problem := problemOf(err)
+		problem.Invitations = outcomes
+		s.fail(ctx, w, problem)
 		return
+	}
+	counts := map[clerkorg.InviteOutcome]int{}
+	for _, o := range outcomes {
+		counts[o.Outcome]++
+	}
+	s.log.InfoContext(ctx, "done", "people", len(people), "outcomes", counts)
+	s.reply(ctx, w, http.StatusOK, "application/json", struct {
+		Invitations []outcome `json:"invitations"`
+	}{outcomes})
+}
+
+// inviteAll returns an outcome for each of the people, in their order. With an error it
+// returns none where all of them are certainly not invited.
+func (s *service) inviteAll(ctx context.Context, organization string, people []clerkorg.CreateInvitationParams) ([]outcome, error) {
+	opts := &clerkorg.InviteAllOptions{MaxOutage: maxOutage}
+	if len(people) == 1 {
+		// One person goes by the single call, of which there are 250 an hour, unless all
+		// 50 bulk calls are free.
+		opts.ReserveBulk = 49
+	}
+	sent, doubtful := false, false // whether a call was sent, and whether one has ended with an unknown outcome
+	opts.OnProgress = func(p clerkorg.Progress) {
+		sent = p.Calls > 0
+		doubtful = doubtful || errors.Is(p.Err, clerkorg.ErrOutcomeUnknown)
 	}
 	outcomes := make([]outcome, len(people))
-	for i, p := range people {
-		outcomes[i] = outcome{EmailAddress: p.EmailAddress, Outcome: invited, InvitationID: invitations[i].ID}
-	}
-	s.log.InfoContext(ctx, "invited", "people", len(people))
-	s.reply(ctx, w, http.StatusCreated, answer{Invitations: outcomes})
-}
-
-// readPeople reads the body. What it does not check, Clerk's client does.
-func readPeople(w http.ResponseWriter, r *http.Request) ([]clerkorg.CreateInvitationParams, *problem) {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, &problem{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Message: "send application/json"}
-	}
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	decoder.DisallowUnknownFields() // "emails" for "email_address" is told, not ignored
-	var request invitationRequest
-	err := decoder.Decode(&request)
-	if err == nil && !errors.Is(decoder.Decode(&struct{}{}), io.EOF) {
-		err = errors.New("something follows the JSON object")
-	}
-	if tooLong, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, &problem{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large", Message: fmt.Sprintf("send at most %d bytes", tooLong.Limit)}
-	}
-	if err != nil {
-		return nil, &problem{Status: http.StatusBadRequest, Code: "body_invalid", Message: "the body cannot be read: " + err.Error()}
-	}
-	people := make([]clerkorg.CreateInvitationParams, len(request.Invitations))
-	for i, p := range request.Invitations {
-		people[i] = clerkorg.CreateInvitationParams{EmailAddress: p.EmailAddress, Role: p.Role}
-		if p.Role == "" {
-			people[i].Role = clerkorg.RoleMember
+	decided := 0
+	var failed error
+	for result, err := range s.client.Organizations.InviteAll(ctx, organization, slices.Values(people), opts) {
+		if failed = err; err == nil {
+			outcomes[result.Index] = outcomeOf(result)
+			decided++
 		}
 	}
-	return people, nil
+	if failed == nil {
+		return outcomes, nil
+	}
+	left := notInvited
+	if sent && (doubtful || ctx.Err() != nil || !certain(failed)) {
+		left, failed = unknown, &unknownError{failed}
+	}
+	if decided == 0 && left == notInvited {
+		return nil, failed
+	}
+	for i := range outcomes {
+		if outcomes[i].Outcome == "" {
+			outcomes[i] = outcome{EmailAddress: people[i].EmailAddress, Outcome: left}
+		}
+	}
+	return outcomes, failed
 }
 
-// create makes one call. A single person does not take one of the 50 bulk calls of
-// the hour, but one of 250 others.
-func (s *service) create(ctx context.Context, organization string, people []clerkorg.CreateInvitationParams) ([]clerkorg.OrganizationInvitation, error) {
-	if len(people) != 1 {
-		return s.client.Organizations.CreateInvitationBulk(ctx, organization, people)
+// certain reports whether a run that ended with err, and met no unknown outcome before,
+// has certainly not invited those whom it left undecided. Any other error may have kept
+// it from looking up what a refused call has done.
+func certain(err error) bool {
+	if limited, ok := errors.AsType[*clerkorg.RateLimitError](err); ok {
+		return limited.Quota.Name != clerkorg.QuotaInstance // which look-ups need too
 	}
-	invitation, err := s.client.Organizations.CreateInvitation(ctx, organization, people[0])
-	if err != nil {
-		return nil, err
-	}
-	return []clerkorg.OrganizationInvitation{*invitation}, nil
-}
-
-// outcomes tells what can be told of everybody after Clerk has refused a call.
-// Clerk does not say whether it created some of a refused batch, so this looks.
-// After a call that got no answer a look says little: it may still arrive.
-func (s *service) outcomes(ctx context.Context, organization string, people []clerkorg.CreateInvitationParams, err error) []outcome {
 	api, ok := errors.AsType[*clerkorg.APIError](err)
-	if !ok || errors.Is(err, clerkorg.ErrOutcomeUnknown) || !aboutPeople(api) {
-		return nil
-	}
-	named := namedBy(api)
-	outcomes := make([]outcome, len(people))
-	var looks sync.WaitGroup
-	for i, p := range people {
-		o := &outcomes[i]
-		o.EmailAddress = p.EmailAddress
-		if code, ok := named[fold(p.EmailAddress)]; ok || len(people) == 1 {
-			if !ok {
-				code = codeOf(api)
-			}
-			o.Outcome, o.Code = refused, code
-			continue
-		}
-		looks.Go(func() { o.Outcome, o.InvitationID = s.look(ctx, organization, p.EmailAddress) })
-	}
-	looks.Wait()
-	return outcomes
+	return ok && (api.StatusCode == http.StatusNotFound || api.Method == http.MethodPost && api.StatusCode >= 400 && api.StatusCode < 500)
 }
 
-// look finds out whether somebody has an invitation now.
-func (s *service) look(ctx context.Context, organization, address string) (outcome, invitationID string) {
-	list, err := s.client.Organizations.ListInvitations(ctx, organization, &clerkorg.ListInvitationsParams{
-		EmailAddress: address,
-		Status:       []clerkorg.InvitationStatus{clerkorg.InvitationPending},
-	})
-	if err != nil {
-		return unknown, ""
+func outcomeOf(result clerkorg.InviteResult) outcome {
+	o := outcome{EmailAddress: result.Params.EmailAddress, Outcome: result.Outcome}
+	if result.Invitation != nil {
+		o.InvitationID = result.Invitation.ID
 	}
-	for _, invitation := range list.Data {
-		if fold(invitation.EmailAddress) == fold(address) {
-			return pending, invitation.ID
-		}
+	if invalid, ok := errors.AsType[*clerkorg.ValidationError](result.Err); ok {
+		o.Fields = invalid.Problems
 	}
-	return notInvited, ""
+	if api, ok := errors.AsType[*clerkorg.APIError](result.Err); ok {
+		o.Code = api.Code()
+	}
+	return o
 }
+
+// unknownError is the end of a run that leaves open whether people were invited.
+type unknownError struct{ err error }
+
+func (e *unknownError) Error() string { return e.err.Error() + "; outcome unknown" }
+
+// Is matches [clerkorg.ErrOutcomeUnknown].
+func (e *unknownError) Is(target error) bool { return target == clerkorg.ErrOutcomeUnknown }
+
+// Unwrap returns the error of the run.
+func (e *unknownError) Unwrap() error { return e.err }

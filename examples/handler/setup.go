@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,10 +14,11 @@ import (
 	"github.com/clerkorg/clerkorg-go/redislimit"
 )
 
-// callTimeout is how long one call to Clerk may take: somebody waits.
+// callTimeout is how long one call to Clerk may take: the caller waits.
 const callTimeout = 10 * time.Second
 
-// newHandler puts everything together.
+// newHandler returns the handler, and done, which releases what it uses. Call done after
+// the telemetry has been shut down, whose last metrics ask for the quotas.
 func newHandler(b backend, t *telemetry, log *slog.Logger) (handler http.Handler, done func(), err error) {
 	client, done, err := newClient(b, t, log)
 	if err != nil {
@@ -31,8 +33,8 @@ func newHandler(b backend, t *telemetry, log *slog.Logger) (handler http.Handler
 
 func newClient(b backend, t *telemetry, log *slog.Logger) (client *clerkorg.Client, done func(), err error) {
 	opts := []clerkorg.Option{
-		clerkorg.WithHTTPClient(&http.Client{Transport: t.outgoing(newTransport()), Timeout: callTimeout}),
-		clerkorg.WithMaxRateLimitWait(0), // the caller is told how long to wait, and need not hold the line
+		clerkorg.WithHTTPClient(&http.Client{Transport: t.outgoing(cmp.Or(b.transport, newTransport())), Timeout: callTimeout}),
+		clerkorg.WithMaxRetries(0), // InviteAll repeats what is worth repeating
 		clerkorg.WithUserAgent("handler"),
 		clerkorg.WithLogger(log),
 	}
@@ -45,7 +47,8 @@ func newClient(b backend, t *telemetry, log *slog.Logger) (client *clerkorg.Clie
 		if err != nil {
 			return nil, nil, errors.New("REDIS_URL cannot be read") // it may hold a password
 		}
-		given.ContextTimeoutEnabled = true // or a Redis that hangs holds what waits for it
+		given.ContextTimeoutEnabled = true // without it a Redis that hangs holds up requests
+		given.DialerRetries = 1            // or the limiter's time is over before the cause is known
 		shared := redis.NewClient(given)
 		done = func() { _ = shared.Close() }
 		limiter, err := redislimit.New(shared, redislimit.WithSecretKey(b.secretKey))
