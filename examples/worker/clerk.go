@@ -14,11 +14,11 @@ import (
 )
 
 // options are those of a client that works jobs. A call that waits for quota
-// holds one of the few slots of its worker, a snoozed job holds nothing: hence the
-// short patience.
-func options() []clerkorg.Option {
+// holds one of the few slots of its worker, a snoozed job holds none: hence the
+// short wait.
+func options(p pace) []clerkorg.Option {
 	return []clerkorg.Option{
-		clerkorg.WithHTTPClient(&http.Client{Timeout: callTimeout}),
+		clerkorg.WithHTTPClient(&http.Client{Timeout: p.call}),
 		clerkorg.WithMaxRateLimitWait(time.Second),
 		clerkorg.WithUserAgent("worker"),
 	}
@@ -26,14 +26,15 @@ func options() []clerkorg.Option {
 
 // newClerk returns a client for CLERK_SECRET_KEY. With REDIS_URL set it shares the
 // quota with every other process that has the same key.
-func newClerk() (client *clerkorg.Client, done func(), err error) {
-	opts, done := options(), func() {}
+func newClerk(p pace) (client *clerkorg.Client, done func(), err error) {
+	opts, done := options(p), func() {}
 	if url := os.Getenv("REDIS_URL"); url != "" {
 		given, err := redis.ParseURL(url)
 		if err != nil {
 			return nil, nil, errors.New("REDIS_URL cannot be read") // it may hold a password
 		}
-		given.ContextTimeoutEnabled = true // or a Redis that hangs holds what waits for it
+		given.ContextTimeoutEnabled = true // without it a Redis that hangs holds up jobs
+		given.DialerRetries = 1            // or the limiter's time is over before the cause is known
 		shared := redis.NewClient(given)
 		limiter, err := redislimit.New(shared, redislimit.WithSecretKey(os.Getenv("CLERK_SECRET_KEY")))
 		if err != nil {

@@ -35,7 +35,7 @@ func demonstrate(ctx context.Context, out io.Writer) error {
 	organization := server.OrganizationID()
 	people := acquaintances(server)
 	server.Inject(clerktest.Fault{Operation: clerktest.OpBulk, Calls: []int{2}, Kind: clerktest.FaultResetAfter})
-	client, err := clerkorg.NewClient(server.SecretKey(), append(options(),
+	client, err := clerkorg.NewClient(server.SecretKey(), append(options(production),
 		clerkorg.WithHTTPClient(&http.Client{Transport: server.Transport()}), clerkorg.WithQuotas(quota))...)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -37,33 +38,35 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// short is a pace at which the dead are missed soon.
+// short is a pace at which the jobs of a dead worker go on soon.
 var short = pace{
-	jobTimeout:  8 * time.Second,
-	rescueAfter: 8 * time.Second,
-	softStop:    time.Second,
+	call:        time.Second,
+	jobTimeout:  2 * time.Second,
+	rescueAfter: 2500 * time.Millisecond,
+	settle:      1500 * time.Millisecond,
+	softStop:    1500 * time.Millisecond,
 	skew:        production.skew,
 	workers:     2,
 	hasty:       true,
 }
 
-// instant is a pace at which nothing is waited for: the Clerk is in this process.
+// instant is a pace without waits: the Clerk is in this process.
 var instant = func() pace {
 	p := production
 	p.settle, p.skew, p.hasty = 0, 0, true
 	return p
 }()
 
-// newClient returns a client of server without a past.
+// newClient returns a client of server.
 func newClient(t *testing.T, server *clerktest.Server, opts ...clerkorg.Option) *clerkorg.Client {
 	t.Helper()
-	client, err := clerkorg.NewClient(server.SecretKey(), append(options(),
+	client, err := clerkorg.NewClient(server.SecretKey(), append(options(production),
 		append([]clerkorg.Option{clerkorg.WithHTTPClient(&http.Client{Transport: server.Transport()})}, opts...)...)...)
 	require.NoError(t, err)
 	return client
 }
 
-// someone makes up people with addresses that begin with name.
+// someone returns people with addresses that begin with name.
 func someone(name string, n int) []Person {
 	people := make([]Person, n)
 	for i := range people {
@@ -107,8 +110,8 @@ func onEveryDatabase(t *testing.T, test func(t *testing.T, newBench func(*invite
 
 func newBench[TTx any](t *testing.T, driver riverdriver.Driver[TTx], tx TTx, w *inviter) bench {
 	config := w.pace.config(w)
-	w.log = slog.New(slog.DiscardHandler)
-	config.Logger = w.log
+	config.Logger = slog.New(slog.DiscardHandler)
+	w.log = cmp.Or(w.log, config.Logger)
 	worker := rivertest.NewWorker(t, driver, config, w)
 	client, err := river.NewClient(driver, config)
 	require.NoError(t, err)
@@ -165,8 +168,8 @@ func recordOf(t *testing.T, job *rivertype.JobRow) record {
 	return r
 }
 
-// everybodyOnce checks what the server did, whatever the worker believes.
-func everybodyOnce(t *testing.T, server *clerktest.Server, people []Person) {
+// eachOnce checks that the server has invited these people, and each of them once.
+func eachOnce(t *testing.T, server *clerktest.Server, people []Person) {
 	t.Helper()
 	want := map[string]int{}
 	for _, p := range people {

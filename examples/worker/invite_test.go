@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -29,7 +30,7 @@ func TestInvitesABatchWithOneCall(t *testing.T) {
 			assert.Equal(t, clerkorg.OutcomeInvited, p.Outcome)
 			assert.NotEmpty(t, p.InvitationID)
 		}
-		everybodyOnce(t, server, people)
+		eachOnce(t, server, people)
 		assert.Len(t, server.Calls(), 1, "a first run has nothing to look for")
 	})
 }
@@ -86,14 +87,14 @@ func TestLooksBeforeItRepeats(t *testing.T) {
 				require.NoError(t, err)
 				assert.Equal(t, river.EventKindJobCompleted, result.EventKind)
 				assert.Equal(t, map[clerkorg.InviteOutcome]int{clerkorg.OutcomeInvited: 10}, new(recordOf(t, result.Job)).counts())
-				everybodyOnce(t, server, people)
+				eachOnce(t, server, people)
 			})
 		})
 	}
 }
 
-// TestDiesBeforeItRecords has a worker that has sent and told nobody: all that is
-// left of it is that the job was worked on.
+// TestDiesBeforeItRecords has a worker that was killed between a call and its record:
+// all that is left of it is that the job was worked on.
 func TestDiesBeforeItRecords(t *testing.T) {
 	t.Parallel()
 	onEveryDatabase(t, func(t *testing.T, newBench func(*inviter) bench) {
@@ -110,12 +111,15 @@ func TestDiesBeforeItRecords(t *testing.T) {
 		require.NoError(t, server.AcceptInvitation(created[0].ID))
 		_, err = client.Organizations.RevokeInvitation(t.Context(), server.OrganizationID(), created[1].ID, nil)
 		require.NoError(t, err)
-		job.AttemptedBy = []string{"who died"}
+		job.AttemptedBy = []string{"a worker that died"}
 
 		result, err := b.run(t.Context(), job)
 		require.NoError(t, err)
+		calls := server.Calls()
+		require.Len(t, calls, 4)
+		assert.Equal(t, clerktest.OpList, calls[2].Operation, "it looks before it sends")
 		assert.Equal(t, map[clerkorg.InviteOutcome]int{clerkorg.OutcomeInvited: 10}, new(recordOf(t, result.Job)).counts())
-		everybodyOnce(t, server, people)
+		eachOnce(t, server, people)
 	})
 }
 
@@ -151,11 +155,11 @@ func TestRefusedBatches(t *testing.T) {
 				result, err := b.run(t.Context(), b.enqueue(newBatch(organization, append(good[:3:3], append(bad, good[3:]...)...))))
 				require.NoError(t, err)
 				assert.Equal(t, river.EventKindJobCompleted, result.EventKind)
-				everybodyOnce(t, server, good)
+				eachOnce(t, server, good)
 				outcomes := map[string]clerkorg.InviteOutcome{}
 				for _, p := range recordOf(t, result.Job).People {
 					outcomes[p.EmailAddress] = p.Outcome
-					assert.Equal(t, p.Outcome == clerkorg.OutcomeInvited, p.Code == "" && p.Invalid == "", "a reason for all who were not invited")
+					assert.Equal(t, p.Outcome == clerkorg.OutcomeInvited, p.Code == "" && p.Invalid == "", "a reason for each who was not invited")
 				}
 				assert.Equal(t, clerkorg.OutcomeAlreadyMember, outcomes["member@example.com"])
 				assert.Equal(t, clerkorg.OutcomeAlreadyInvited, outcomes["invited@example.com"])
@@ -164,6 +168,28 @@ func TestRefusedBatches(t *testing.T) {
 				assert.Equal(t, clerkorg.OutcomeRejected, outcomes["no address"])
 			})
 		}
+	}
+}
+
+// TestSetAside has refusals that name a person in every way.
+func TestSetAside(t *testing.T) {
+	t.Parallel()
+	for name, detail := range map[string]clerkorg.ErrorDetail{
+		"list":        {Meta: clerkorg.Metadata(`{"email_addresses":["ANN-01@example.com"]}`)},
+		"string":      {Meta: clerkorg.Metadata(`{"email_addresses":"ann-01@example.com"}`)},
+		"identifiers": {Meta: clerkorg.Metadata(`{"identifiers":["ann-01@example.com"]}`)},
+		"text":        {LongMessage: "ann-01@example.com is a member already."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			detail.Code = clerkorg.CodeAlreadyMember
+			job := &river.Job[InviteBatch]{JobRow: &rivertype.JobRow{}, Args: newBatch("org_1", someone("ann", 3))}
+			r := recall(job)
+			assert.Equal(t, 1, r.setAside(&clerkorg.APIError{StatusCode: 400, Errors: []clerkorg.ErrorDetail{{Code: "other"}, detail}}))
+			assert.Equal(t, clerkorg.OutcomeAlreadyMember, r.People[1].Outcome)
+			assert.Equal(t, clerkorg.CodeAlreadyMember, r.People[1].Code)
+			assert.Equal(t, []int{0, 2}, r.waiting())
+		})
 	}
 }
 
@@ -186,9 +212,9 @@ func TestGoesOnWhereItStopped(t *testing.T) {
 		done, err := next.run(t.Context(), snoozed.Job)
 		require.NoError(t, err)
 		assert.Equal(t, map[clerkorg.InviteOutcome]int{clerkorg.OutcomeInvited: 9, clerkorg.OutcomeRejected: 1}, new(recordOf(t, done.Job)).counts())
-		assert.Equal(t, 10, server.CallCount(clerktest.OpCreate), "nobody was sent twice, the refused one neither")
+		assert.Equal(t, 10, server.CallCount(clerktest.OpCreate), "none was sent twice, also not the refused one")
 		assert.Equal(t, 1, server.CallCount(clerktest.OpBulk))
-		everybodyOnce(t, server, people[1:])
+		eachOnce(t, server, people[1:])
 	})
 }
 
@@ -206,7 +232,8 @@ func TestHopelessJobs(t *testing.T) {
 	})
 }
 
-// TestWrongKey is somebody else's to mend: the job waits, and nobody is refused.
+// TestWrongKey has a failure that is not about the people: the job waits, and none of
+// them is refused.
 func TestWrongKey(t *testing.T) {
 	t.Parallel()
 	onEveryDatabase(t, func(t *testing.T, newBench func(*inviter) bench) {
@@ -229,19 +256,70 @@ func TestStopsInTheMiddleOfACall(t *testing.T) {
 	time.AfterFunc(50*time.Millisecond, stop)
 	_, err := newClient(t, server).Organizations.CreateInvitationBulk(ctx, server.OrganizationID(), paramsOfAll(someone("ann", 1)))
 
-	snoozed, ok := errors.AsType[*river.JobSnoozeError]((&inviter{pace: production}).later(err))
+	snoozed, ok := errors.AsType[*river.JobSnoozeError]((&inviter{pace: production}).later(t.Context(), err))
 	require.True(t, ok, "given to another worker at once, it might look too early")
 	assert.Equal(t, production.settle, snoozed.Duration)
+}
+
+// TestGoesOnInAnotherRun has a run that has not the time for another call.
+func TestGoesOnInAnotherRun(t *testing.T) {
+	t.Parallel()
+	onEveryDatabase(t, func(t *testing.T, newBench func(*inviter) bench) {
+		server := clerktest.NewServer()
+		brief := instant
+		brief.jobTimeout = brief.call
+		people := someone("ann", 10)
+		snoozed, err := newBench(&inviter{client: newClient(t, server), pace: brief}).run(t.Context(),
+			newBench(&inviter{client: newClient(t, server), pace: brief}).enqueue(newBatch(server.OrganizationID(), people)))
+		require.NoError(t, err)
+		assert.Equal(t, river.EventKindJobSnoozed, snoozed.EventKind)
+		assert.Equal(t, rivertype.JobStateAvailable, snoozed.Job.State, "at once")
+		assert.Zero(t, snoozed.Job.Attempt, "it uses up no attempt")
+		assert.Zero(t, server.CallCount(clerktest.OpBulk))
+		_, err = newBench(&inviter{client: newClient(t, server), pace: instant}).run(t.Context(), snoozed.Job)
+		require.NoError(t, err)
+		eachOnce(t, server, people)
+	})
 }
 
 func TestPace(t *testing.T) {
 	t.Parallel()
 	p := production
+	assert.LessOrEqual(t, p.standstill(), clerkorg.LateArrival+time.Minute)
 	assert.Greater(t, p.settle, clerkorg.LateArrival)
-	assert.Greater(t, p.rescueAfter, p.jobTimeout+clerkorg.LateArrival)
-	assert.Greater(t, p.softStop, callTimeout)
+	assert.GreaterOrEqual(t, p.rescueAfter, p.jobTimeout+10*time.Second)
+	assert.GreaterOrEqual(t, p.jobTimeout, 2*p.call, "the time for more than one call")
+	assert.Greater(t, p.softStop, p.call)
+	config := p.config(&inviter{})
+	assert.Equal(t, p.jobTimeout, config.JobTimeout)
+	assert.Equal(t, p.rescueAfter, config.RescueStuckJobsAfter)
+}
+
+func TestNextRetry(t *testing.T) {
+	t.Parallel()
+	p := production
 	w := &inviter{pace: p}
-	assert.WithinDuration(t, time.Now().Add(p.settle), w.NextRetry(&river.Job[InviteBatch]{JobRow: &rivertype.JobRow{}}), time.Second)
-	tried := &rivertype.JobRow{Errors: make([]rivertype.AttemptError, 9)}
-	assert.Greater(t, time.Until(w.NextRetry(&river.Job[InviteBatch]{JobRow: tried})), time.Hour, "then longer and longer")
+	for name, test := range map[string]struct {
+		started time.Duration // before now
+		failed  int
+		atLeast time.Duration
+		atMost  time.Duration
+	}{
+		"failed":                  {started: time.Second, atLeast: p.settle, atMost: p.settle},
+		"failed at its end":       {started: p.jobTimeout, atLeast: p.settle, atMost: p.settle},
+		"failed often":            {started: time.Second, failed: 9, atLeast: time.Hour, atMost: 4 * time.Hour},
+		"dead":                    {started: p.rescueAfter, atLeast: p.jobTimeout + p.settle - p.rescueAfter, atMost: p.jobTimeout + p.settle - p.rescueAfter},
+		"dead, and failed before": {started: p.rescueAfter + rescueEvery, failed: 9, atLeast: p.jobTimeout + p.settle - p.rescueAfter - rescueEvery, atMost: p.jobTimeout + p.settle - p.rescueAfter - rescueEvery},
+		"dead for long":           {started: time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				job := &rivertype.JobRow{AttemptedAt: new(time.Now().Add(-test.started)), Errors: make([]rivertype.AttemptError, test.failed)}
+				got := time.Until(w.NextRetry(&river.Job[InviteBatch]{JobRow: job}))
+				assert.GreaterOrEqual(t, got, test.atLeast)
+				assert.LessOrEqual(t, got, test.atMost)
+			})
+		})
+	}
 }

@@ -1,11 +1,10 @@
 // Command worker invites people in jobs that outlive the process: River keeps them
-// in SQLite, or in PostgreSQL for as many machines as there are.
+// in SQLite, or in PostgreSQL for any number of machines.
 //
 //	go run ./examples/worker
 //
-// With nothing set it shows itself: 60 people, a Clerk in memory, SQLite in a
-// temporary folder. For real work give it a key, and run the two halves wherever
-// they belong:
+// With nothing set it is a demonstration: 60 people, a Clerk in memory, SQLite in a
+// temporary folder. For real work give it a key, and run its halves where they belong:
 //
 //	export CLERK_SECRET_KEY=sk_test_…
 //	go run ./examples/worker -enqueue people.csv -org org_…
@@ -28,9 +27,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/redis/go-redis/v9/logging"
 )
 
 func main() {
+	logging.Disable() // go-redis prints every failure, which the limiter returns
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, production)
 	stop()
@@ -58,7 +60,7 @@ func parse(args []string) (command, error) {
 	flags.StringVar(&c.people, "enqueue", "", "enqueue the people of a CSV `file`: address, and role or nothing")
 	flags.StringVar(&c.organization, "org", os.Getenv("CLERK_ORGANIZATION_ID"), "`id` of the organization; default $CLERK_ORGANIZATION_ID")
 	flags.BoolVar(&c.work, "work", false, "work jobs until SIGTERM")
-	flags.BoolVar(&c.report, "report", false, "print what became of everybody")
+	flags.BoolVar(&c.report, "report", false, "print the outcome of each person")
 	flags.StringVar(&c.sqlite, "sqlite", "worker.sqlite", "`file` that keeps the jobs where DATABASE_URL is not set")
 	if err := flags.Parse(args); err != nil {
 		return command{}, err
@@ -83,11 +85,10 @@ func run(ctx context.Context, args []string, out io.Writer, pace pace) error {
 		return demonstrate(ctx, out)
 	}
 
-	// River wants to know its workers to insert as well; those who only enqueue
-	// need no key for that.
+	// River wants to know its workers to insert as well; to only enqueue needs no key.
 	invite := &inviter{pace: pace, log: log}
 	if c.work {
-		client, done, err := newClerk()
+		client, done, err := newClerk(pace)
 		if err != nil {
 			return err
 		}

@@ -97,7 +97,7 @@ func TestSharedQuota(t *testing.T) {
 	t.Setenv("CLERK_API_URL", server.URL())
 	t.Setenv("REDIS_URL", "redis://"+miniredis.RunT(t).Addr())
 	for left := range 2 {
-		client, done, err := newClerk()
+		client, done, err := newClerk(production)
 		require.NoError(t, err)
 		state, err := client.Quota(t.Context(), clerkorg.QuotaBulk)
 		require.NoError(t, err)

@@ -10,26 +10,29 @@ import (
 
 // pace is how long things may take. The values depend on each other.
 type pace struct {
-	// jobTimeout ends a run. River's minute is too short: a run may look, send,
-	// look again and then send ten calls one by one, each with retries. Cutting it
-	// off loses nobody, but leaves an outcome to be found out.
+	// call limits one call to Clerk.
+	call time.Duration
+
+	// jobTimeout ends a run. A run starts no call for which less than call is left: it
+	// is continued by another run at once. So it is the longest time after the start of
+	// a run at which a call can be under way, and the shorter it is, the sooner the jobs
+	// of a dead worker go on.
 	jobTimeout time.Duration
 
-	// rescueAfter is when a job whose worker has died is given to another one.
-	// River's hour would keep its people waiting. It must be longer than jobTimeout,
-	// or a job that is merely slow runs twice at once; and longer by what a request
-	// of the dead worker may take to arrive, or the next one looks too early.
+	// rescueAfter is how long after the start of a run its worker counts as dead, if
+	// the run has not ended. River's default is an hour. It must be longer than
+	// jobTimeout, by what it takes to write the end of a run.
 	rescueAfter time.Duration
 
-	// settle is how long after a call without an answer a look tells what it did:
-	// it may arrive late.
+	// settle is how long after a call without an answer a look tells what the call
+	// did: it may arrive late.
 	settle time.Duration
 
 	// skew is how far Clerk's clock may be behind the database's.
 	skew time.Duration
 
-	// softStop is what a run has left after SIGTERM: enough for the call under
-	// way, and less than the 30 s after which Kubernetes sends SIGKILL.
+	// softStop is what a run has left after SIGTERM: enough for the call under way, and
+	// less than the 30 s after which Kubernetes sends SIGKILL.
 	softStop time.Duration
 
 	workers int  // jobs at once in a process: the quota is what limits, not they
@@ -37,20 +40,32 @@ type pace struct {
 }
 
 var production = pace{
-	jobTimeout:  3 * time.Minute,
-	rescueAfter: 3*time.Minute + clerkorg.LateArrival + time.Minute,
+	call:        15 * time.Second,
+	jobTimeout:  40 * time.Second,
+	rescueAfter: 55 * time.Second,
 	settle:      clerkorg.LateArrival + 5*time.Second,
 	skew:        5 * time.Minute,
 	softStop:    25 * time.Second,
 	workers:     4,
 }
 
-// callTimeout is shorter than softStop, so that a call that has begun is answered
-// or given up by the time a worker must stop.
-const callTimeout = 15 * time.Second
+// River's own intervals, which its configuration does not change.
+const (
+	electAfter    = 21 * time.Second // after the death of the leader, which alone rescues and schedules, another one leads
+	rescueEvery   = 30 * time.Second
+	scheduleEvery = 5 * time.Second
+	pollEvery     = time.Second
+)
+
+// standstill is the longest time for which a job whose worker was killed waits for
+// another one. The worst case is a run that had just begun: it is waited for as long as
+// for one that was killed at its end, with a call under way.
+func (p pace) standstill() time.Duration {
+	return max(electAfter, p.rescueAfter+rescueEvery, p.jobTimeout+p.settle) + scheduleEvery + pollEvery
+}
 
 // keepCompleted is how long finished jobs stay: for a report, and to keep the
-// same file from being enqueued again. River's day is soon over.
+// same file from being enqueued again. River's default is a day.
 const keepCompleted = 7 * 24 * time.Hour
 
 // config is River's configuration for a process that works invite's jobs.

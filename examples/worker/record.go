@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"text/tabwriter"
 
@@ -14,13 +17,13 @@ import (
 	"github.com/clerkorg/clerkorg-go"
 )
 
-// record is what became of the people of a job so far. It is the job's output, so
-// that it stays with the job from run to run, and can be read when it is over.
+// record has the outcomes of the people of a job so far. It is the job's output: it
+// stays with the job from run to run, and can be read when the job is over.
 type record struct {
 	People []outcome `json:"people"` // those of the job, in its order
 
-	// Apart: a batch was refused without a word about whom it concerns. Who is
-	// left goes one by one.
+	// Apart: a batch was refused, and the refusal names no address. The people left go
+	// one by one.
 	Apart bool `json:"apart,omitempty"`
 }
 
@@ -36,7 +39,7 @@ type outcome struct {
 func recall(job *river.Job[InviteBatch]) *record {
 	r := &record{}
 	if err := json.Unmarshal(job.Output(), r); err != nil || len(r.People) != len(job.Args.People) {
-		r = &record{People: make([]outcome, len(job.Args.People))} // nothing is lost: a later run looks
+		r = &record{People: make([]outcome, len(job.Args.People))} // what that loses, a look finds
 		for i, p := range job.Args.People {
 			r.People[i].EmailAddress = p.EmailAddress
 		}
@@ -44,7 +47,7 @@ func recall(job *river.Job[InviteBatch]) *record {
 	return r
 }
 
-// waiting returns the indexes of those who are not decided.
+// waiting returns the indexes of the people who are not decided.
 func (r *record) waiting() []int {
 	var left []int
 	for i, p := range r.People {
@@ -59,16 +62,17 @@ func (r *record) invited(i int, invitationID string) {
 	r.People[i].Outcome, r.People[i].InvitationID = clerkorg.OutcomeInvited, invitationID
 }
 
-// refused decides who was refused, by Clerk's reason.
-func (r *record) refused(i int, code clerkorg.ErrorCode) {
-	r.People[i].Code = code
-	switch code {
-	case clerkorg.CodeDuplicateRecord, clerkorg.CodeInvitationNotUnique:
-		r.People[i].Outcome = clerkorg.OutcomeAlreadyInvited
-	case clerkorg.CodeAlreadyMember:
-		r.People[i].Outcome = clerkorg.OutcomeAlreadyMember
+// refused decides a person, by Clerk's reason.
+func (r *record) refused(i int, refusal *clerkorg.APIError) {
+	p := &r.People[i]
+	p.Code = cmp.Or(refusal.Code(), clerkorg.ErrorCode(http.StatusText(refusal.StatusCode)))
+	switch {
+	case errors.Is(refusal, clerkorg.ErrAlreadyInvited):
+		p.Outcome = clerkorg.OutcomeAlreadyInvited
+	case errors.Is(refusal, clerkorg.ErrAlreadyMember):
+		p.Outcome = clerkorg.OutcomeAlreadyMember
 	default:
-		r.People[i].Outcome = clerkorg.OutcomeRejected
+		p.Outcome = clerkorg.OutcomeRejected
 	}
 }
 
@@ -80,7 +84,7 @@ func (r *record) counts() map[clerkorg.InviteOutcome]int {
 	return counts
 }
 
-// report prints what became of everybody but those who were simply invited.
+// report prints the outcome of each person who was not invited, and counts all.
 func report(ctx context.Context, jobs queue, out io.Writer) error {
 	total, states := map[clerkorg.InviteOutcome]int{}, map[rivertype.JobState]int{}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
