@@ -172,7 +172,7 @@ func (j *job) explain(res clerkorg.InviteResult) result {
 	return out
 }
 
-// describe says why somebody was rejected.
+// describe says why a person was rejected.
 func describe(err error) (code, message string) {
 	if invalid, ok := errors.AsType[*clerkorg.ValidationError](err); ok {
 		texts := make([]string, len(invalid.Problems))

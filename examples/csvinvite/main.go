@@ -38,11 +38,11 @@
 // server who has been invited. The start of the first run, which it needs for that
 // (-since), and the organization are kept in a second file, people.results.csv.run.
 // A result is final: to try rejected rows again, correct them in people.csv and
-// give another -results; everybody else is then found to be invited already.
+// give another -results; all others are then found to be invited already.
 //
 // # Without a key
 //
-// With neither key nor organization, or with -demo, nobody is invited: the program
+// With neither key nor organization, or with -demo, no person is invited: the program
 // starts a Clerk in memory, makes up people.csv if none is given, and runs itself
 // as a second process that it kills in the middle and starts again. Hours pass in
 // seconds.

@@ -19,7 +19,7 @@ import (
 
 var resultsHeader = []string{"line", "email", "outcome", "invitation_id", "code", "message"}
 
-// result is one row of the results: what became of one row of the input.
+// result is one row of the results: the outcome of one row of the input.
 type result struct {
 	line         int
 	email        string
@@ -44,7 +44,7 @@ func decisionOf(email string) uint32 {
 }
 
 // has reports whether a row has a result. It is an error if the result is that of
-// somebody else.
+// another person.
 func (e *earlier) has(in row) (bool, error) {
 	decision, ok := e.decided[in.line]
 	if ok && decision != decisionOf(in.params.EmailAddress) {

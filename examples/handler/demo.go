@@ -43,7 +43,7 @@ func demonstrate(ctx context.Context, out io.Writer, b backend, organization str
 	fmt.Fprintf(out, "Serving on %s against a Clerk in memory.\n", listener.Addr())
 	for _, request := range []struct{ title, organization, body string }{
 		{"Three people", organization, `{"invitations":[{"email_address":"ada@example.com","role":"org:admin"},{"email_address":"charles@example.com"},{"email_address":"grace@example.com"}]}`},
-		{"One of them again, with somebody new", organization, `{"invitations":[{"email_address":"ada@example.com"},{"email_address":"alan@example.com"}]}`},
+		{"One of them again, with a new person", organization, `{"invitations":[{"email_address":"ada@example.com"},{"email_address":"alan@example.com"}]}`},
 		{"One of them again, alone", organization, `{"invitations":[{"email_address":"ada@example.com"}]}`},
 		{"One address that is not valid", organization, `{"invitations":[{"email_address":"ada"},{"email_address":"barbara@example.com"}]}`},
 		{"An unknown field", organization, `{"invitations":[{"emailAddress":"ada@example.com"}]}`},

@@ -68,7 +68,7 @@ func (f *fixture) serve(t *testing.T, redisURL string) {
 	f.handler = handler
 }
 
-// received is an answer of the service: a problem, or only its Invitations.
+// received is an answer of the service: a problem, or the Invitations of a 200.
 type received struct {
 	problem
 
@@ -111,7 +111,7 @@ func (f *fixture) send(t *testing.T, req *http.Request, contentType string) rece
 	return r
 }
 
-// bodyOf asks for people without saying in which role.
+// bodyOf is a body that invites people, without roles.
 func bodyOf(addresses ...string) string {
 	people := make([]string, len(addresses))
 	for i, address := range addresses {

@@ -46,7 +46,7 @@ func startService(ctx context.Context, t *testing.T, args ...string) (url string
 	return url, out, result
 }
 
-// TestStopsGracefully has SIGTERM come while Clerk is slow to answer.
+// TestStopsGracefully has SIGTERM come during a call that Clerk answers slowly.
 func TestStopsGracefully(t *testing.T) {
 	clerk := clerktest.NewServer()
 	defer clerk.Close()
@@ -72,7 +72,7 @@ func TestStopsGracefully(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool { return clerk.CallCount(clerktest.OpBulk) == 1 }, 10*time.Second, time.Millisecond)
 	sigterm()
-	assert.Equal(t, http.StatusOK, <-answers, "the call under way was not torn apart")
+	assert.Equal(t, http.StatusOK, <-answers, "the call under way was not cut off")
 	require.NoError(t, <-ended)
 	assert.Contains(t, out.String(), `"clerk.quota.available"`, "telemetry is sent at the end")
 	assert.NotContains(t, out.String(), `"level":"ERROR"`)

@@ -73,7 +73,7 @@ func describe(err error) *problem {
 		return &problem{Status: http.StatusNotFound, Code: "not_found", Detail: "there is no such organization"}
 	case api.HasCode(clerkorg.CodeMembershipQuotaExceeded), api.HasCode(clerkorg.CodeInsufficientSeats):
 		return &problem{Status: http.StatusConflict, Code: "organization_full", Detail: "the organization has no room for so many"}
-	default: // our key, our plan, Clerk itself: nothing that the caller can mend
+	default: // our key, our plan, Clerk itself: nothing that the caller can change
 		return &problem{Status: http.StatusBadGateway, Code: "clerk_failed", Detail: "Clerk refused to do this"}
 	}
 }

@@ -33,8 +33,8 @@ type service struct {
 // one: invited, already_invited, already_member, duplicate (of an address earlier in the
 // request) or rejected, with a reason. Any other answer is a [problem]; where people
 // had been decided before it occurred, it has their outcomes, and not_invited or
-// unknown for the others. The same request can be sent again: whoever is invited then
-// is told as already_invited.
+// unknown for the others. The same request can be sent again: people who are
+// invited by then have the outcome already_invited.
 //
 // A caller who reaches the routes can invite any address into any organization: put
 // authentication around the handler, and have it check that the caller is an
@@ -65,7 +65,7 @@ type outcome struct {
 	Code   clerkorg.ErrorCode `json:"code,omitempty"`
 }
 
-// Outcomes of people whom a run of InviteAll has left undecided.
+// Outcomes of people that a run of InviteAll has left undecided.
 const (
 	notInvited clerkorg.InviteOutcome = "not_invited"
 	unknown    clerkorg.InviteOutcome = "unknown" // perhaps invited, perhaps within the next minute
@@ -139,7 +139,7 @@ func (s *service) inviteAll(ctx context.Context, organization string, people []c
 }
 
 // certain reports whether a run that ended with err, and met no unknown outcome before,
-// has certainly not invited those whom it left undecided. Any other error may have kept
+// has certainly not invited the people it left undecided. Any other error may have kept
 // it from looking up what a refused call has done.
 func certain(err error) bool {
 	if limited, ok := errors.AsType[*clerkorg.RateLimitError](err); ok {

@@ -17,7 +17,7 @@ import (
 	"github.com/clerkorg/clerkorg-go/clerktest"
 )
 
-// Outcomes of InviteAll, in short.
+// Short names of the outcomes of InviteAll.
 const (
 	invited        = clerkorg.OutcomeInvited
 	alreadyInvited = clerkorg.OutcomeAlreadyInvited
@@ -146,7 +146,7 @@ func TestRoutes(t *testing.T) {
 	t.Cleanup(func() { assert.Empty(t, f.clerk.Calls()) })
 }
 
-// TestSpentQuota is known before anything is sent, and how long it will last.
+// TestSpentQuota has people refused before anything is sent, with the time to wait.
 func TestSpentQuota(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fixture) {
 		spend(t, f, 50, 247)
@@ -194,7 +194,7 @@ func TestRetryAfterIsRoundedUp(t *testing.T) {
 	})
 }
 
-// TestLostAnswers are made up for by looking.
+// TestLostAnswers has calls carried out whose answers are lost: a look finds them.
 func TestLostAnswers(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []clerktest.FaultKind{clerktest.FaultResetAfter, clerktest.FaultStatusAfter, clerktest.FaultHTMLAfter, clerktest.FaultTruncate} {
@@ -228,8 +228,8 @@ func TestUnknownOutcome(t *testing.T) {
 	}
 }
 
-// TestRefusedAndNotLookedUp has a batch refused of which nothing tells whether some were
-// invited all the same.
+// TestRefusedAndNotLookedUp has a refused batch of which some were invited, and lists
+// that fail.
 func TestRefusedAndNotLookedUp(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fixture) {
 		f.clerk.Inject(clerktest.Fault{Operation: clerktest.OpList, Kind: clerktest.FaultStatus, Status: 500})
@@ -241,7 +241,7 @@ func TestRefusedAndNotLookedUp(t *testing.T) {
 	}, clerktest.WithPartialBulk(true), clerktest.WithBlocked(func(email string) bool { return email == "guest-01@example.com" }))
 }
 
-// TestProblems end a run: no outcome of a person tells them.
+// TestProblems has problems that end a run.
 func TestProblems(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -253,7 +253,7 @@ func TestProblems(t *testing.T) {
 		codes    []clerkorg.ErrorCode
 		outcomes []clerkorg.InviteOutcome
 
-		organization string // empty: the one that there is
+		organization string // empty: that of the server
 	}{
 		"no room": {
 			opts: []clerktest.Option{clerktest.WithMaxMemberships(3)}, people: guests(3),
@@ -305,7 +305,7 @@ func TestClerkUnreachable(t *testing.T) {
 	})
 }
 
-// TestReplicas has two of them share what one has spent.
+// TestReplicas has two replicas share a quota in Redis, and then no Redis.
 func TestReplicas(t *testing.T) {
 	t.Parallel()
 	redis := miniredis.RunT(t)

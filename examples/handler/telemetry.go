@@ -63,7 +63,7 @@ func (t *telemetry) incoming(next http.Handler) http.Handler {
 
 // outgoing wraps the transport to Clerk. otelhttp records url.full with its query,
 // in which list calls carry addresses, and would send trace headers (and baggage,
-// whatever the caller has put there) to a third party.
+// which may hold anything) to a third party.
 func (t *telemetry) outgoing(transport http.RoundTripper) http.RoundTripper {
 	nothing := propagation.NewCompositeTextMapPropagator()
 	return hideQuery{otelhttp.NewTransport(restoreQuery{transport}, append(t.options(), otelhttp.WithPropagators(nothing))...)}

@@ -77,7 +77,8 @@ func TestTraces(t *testing.T) {
 	assert.Equal(t, int64(49), f.left(t, clerkorg.QuotaBulk))
 }
 
-// TestNothingIsPropagated to Clerk, and queries arrive as they were.
+// TestNothingIsPropagated has requests reach Clerk without trace headers, and with
+// their queries.
 func TestNothingIsPropagated(t *testing.T) {
 	t.Parallel()
 	var seen *http.Request

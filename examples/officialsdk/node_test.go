@@ -25,18 +25,18 @@ func TestNode(t *testing.T) {
 		unavailable("@clerk/backend is not installed, run npm ci here: ", err)
 	}
 
-	// 50 bulk calls and some more come fast, hence a key with the larger quota.
-	// A log cannot start a new window while they do.
+	// More than 50 bulk calls come within seconds: the live key has the larger instance
+	// quota, and a sliding log starts no new window between them.
 	server := clerktest.NewServer(clerktest.WithLiveKey(), clerktest.WithRateLimits(clerktest.SlidingLog))
 	t.Cleanup(server.Close)
-	command := exec.CommandContext(t.Context(), node, "official.mjs", //nolint:gosec // No outsider has a say in it.
+	command := exec.CommandContext(t.Context(), node, "official.mjs", //nolint:gosec // fixed arguments
 		server.URL(), server.SecretKey(), server.OrganizationID(), server.AdminUserID())
 	output, err := command.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
 	if !strings.HasSuffix(string(output), "ok\n") {
-		t.Fatalf("it did not get to its end:\n%s", output)
+		t.Fatalf("it ended early:\n%s", output)
 	}
 	if got := server.TimesInvited(server.OrganizationID(), "ann@example.com"); got != 1 {
 		t.Errorf("ann was invited %d times", got)

@@ -5,8 +5,8 @@
 //
 // With nothing set it runs against an in-memory Clerk, invites people who do not
 // exist, and shows what errors and the quota look like. With CLERK_SECRET_KEY set
-// and an organization given it runs against the real API, and invites the
-// addresses given as arguments and nobody else:
+// and an organization given it runs against the real API, and invites only
+// the addresses given as arguments:
 //
 //	CLERK_SECRET_KEY=sk_test_… go run ./examples/quickstart -org org_… ada@example.com
 package main
@@ -41,7 +41,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	organization := flags.String("org", os.Getenv("CLERK_ORGANIZATION_ID"), "`id` of the organization; default $CLERK_ORGANIZATION_ID")
-	role := flags.String("role", string(clerkorg.RoleMember), "`role` of those who are invited")
+	role := flags.String("role", string(clerkorg.RoleMember), "`role` of the people invited")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case *organization == "":
 		return errors.New("CLERK_SECRET_KEY is set, but which organization? Give -org org_… or set CLERK_ORGANIZATION_ID (unset CLERK_SECRET_KEY for an in-memory Clerk)")
 	case flags.NArg() == 0:
-		return errors.New("whom to invite? Give e-mail addresses as arguments: on a real instance nobody is made up")
+		return errors.New("which people? Give e-mail addresses as arguments: a real instance gets no made-up people")
 	}
 	client, err := clerkorg.NewClientFromEnv(clerkorg.WithUserAgent("quickstart"))
 	if err != nil {
@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return listPending(ctx, p, client, *organization)
 }
 
-// invite is all it takes: one call for up to ten people.
+// invite invites up to ten people with one call.
 func invite(ctx context.Context, p printer, client *clerkorg.Client, organization string, role clerkorg.Role, addresses ...string) error {
 	params := make([]clerkorg.CreateInvitationParams, len(addresses))
 	for i, address := range addresses {
@@ -132,11 +132,11 @@ func demonstrate(ctx context.Context, out io.Writer) error {
 		p.line("invitation %d, %s: %s", problem.Index, problem.Field, problem.Message)
 	}
 
-	p.title("Somebody who is invited already: what Clerk says of it")
+	p.title("A person who is invited already: what Clerk answers")
 	_, err = client.Organizations.CreateInvitation(ctx, organization,
 		clerkorg.CreateInvitationParams{EmailAddress: "ada@example.com", Role: clerkorg.RoleMember})
 	refused, ok := errors.AsType[*clerkorg.APIError](err)
-	if !ok {
+	if !ok || !errors.Is(err, clerkorg.ErrAlreadyInvited) {
 		return fmt.Errorf("expected Clerk to refuse a second invitation, got: %w", err)
 	}
 	for _, detail := range refused.Errors {
@@ -166,7 +166,7 @@ func demonstrate(ctx context.Context, out io.Writer) error {
 	return listPending(ctx, p, client, organization)
 }
 
-// printer writes for people.
+// printer writes text for a person to read.
 type printer struct{ out io.Writer }
 
 func (p printer) line(format string, args ...any) {

@@ -40,7 +40,7 @@ func TestNothingSet(t *testing.T) {
 	}
 }
 
-// TestRealInstance has a Clerk that the program cannot know not to be the real one.
+// TestRealInstance has a Clerk that the program takes for the real one.
 func TestRealInstance(t *testing.T) {
 	bare(t)
 	server := clerktest.NewServer()
@@ -58,8 +58,8 @@ func TestRealInstance(t *testing.T) {
 	require.NoError(t, run(t.Context(), []string{"other@example.com"}, io.Discard))
 	assert.Len(t, server.InvitedAddresses(server.OrganizationID()), 2)
 
-	require.ErrorContains(t, run(t.Context(), nil, io.Discard), "whom to invite?")
-	assert.Len(t, server.InvitedAddresses(server.OrganizationID()), 2, "nobody is made up")
+	require.ErrorContains(t, run(t.Context(), nil, io.Discard), "which people?")
+	assert.Len(t, server.InvitedAddresses(server.OrganizationID()), 2, "and no made-up people")
 }
 
 func TestHalfSet(t *testing.T) {
@@ -68,5 +68,5 @@ func TestHalfSet(t *testing.T) {
 	require.ErrorContains(t, run(t.Context(), []string{"ada@example.com"}, io.Discard), "set CLERK_SECRET_KEY")
 	t.Setenv("CLERK_SECRET_KEY", "sk_test_1")
 	require.ErrorContains(t, run(t.Context(), []string{"ada@example.com"}, io.Discard), "which organization?")
-	require.ErrorContains(t, run(t.Context(), []string{"-org", "org_1"}, io.Discard), "whom to invite?")
+	require.ErrorContains(t, run(t.Context(), []string{"-org", "org_1"}, io.Discard), "which people?")
 }

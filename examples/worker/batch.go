@@ -28,7 +28,7 @@ type InviteBatch struct {
 	Key string `json:"key" river:"unique"`
 }
 
-// Person is somebody to be invited.
+// Person is a person to be invited.
 type Person struct {
 	EmailAddress string        `json:"email_address"`
 	Role         clerkorg.Role `json:"role"`
@@ -39,7 +39,7 @@ func (InviteBatch) Kind() string { return "invite_batch" }
 
 // InsertOpts makes jobs unique. Completed jobs count, for as long as they are
 // kept: a file that is enqueued twice is worked once. Cancelled and discarded ones
-// do not: once the reason is gone the same people may be enqueued again.
+// do not: when their reason no longer holds, the same people may be enqueued again.
 func (InviteBatch) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{UniqueOpts: river.UniqueOpts{
 		ByArgs: true,
@@ -67,7 +67,7 @@ func newBatch(organizationID string, people []Person) InviteBatch {
 // fold makes addresses that are the same to Clerk the same text.
 func fold(address string) string { return clerkorg.AddressKey(strings.TrimSpace(address)) }
 
-// enqueued is what became of a list of people.
+// enqueued is what enqueuing a list of people has done.
 type enqueued struct {
 	people, repeated int // repeated: lines with an address that an earlier one has
 	jobs, known      int // known: batches that were enqueued before
@@ -104,7 +104,7 @@ func enqueue(ctx context.Context, jobs queue, organizationID string, people []Pe
 }
 
 func enqueueFile(ctx context.Context, jobs queue, out io.Writer, name, organizationID string) error {
-	file, err := os.Open(name) //nolint:gosec // the file that whoever runs this names
+	file, err := os.Open(name) //nolint:gosec // named on the command line
 	if err != nil {
 		return err
 	}
@@ -126,8 +126,8 @@ func (e enqueued) print(out io.Writer) {
 }
 
 // readPeople reads an address and, if there is one, a role from each line. A
-// first line without an address is a heading. What is no address at all is for the
-// worker to refuse, so that one bad line does not hold up the others.
+// first line without an address is a heading. Invalid addresses are left for the worker
+// to reject: one bad line does not hold up the others.
 func readPeople(r io.Reader) ([]Person, error) {
 	reader := csv.NewReader(r)
 	reader.FieldsPerRecord = -1

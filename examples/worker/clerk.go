@@ -14,8 +14,8 @@ import (
 )
 
 // options are those of a client that works jobs. A call that waits for quota
-// holds one of the few slots of its worker, a snoozed job holds none: hence the
-// short wait.
+// holds one of the few slots of its worker, a snoozed job holds none: so the
+// wait is short.
 func options(p pace) []clerkorg.Option {
 	return []clerkorg.Option{
 		clerkorg.WithHTTPClient(&http.Client{Timeout: p.call}),

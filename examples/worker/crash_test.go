@@ -78,14 +78,14 @@ func TestWorkerKilled(t *testing.T) {
 	require.NoError(t, first.Process.Kill())
 	require.Error(t, first.Wait())
 	died := time.Now()
-	// The two in which it hung, and perhaps one that it had no time to record.
+	// The two that hung, and perhaps one that was not recorded.
 	const orphans = "SELECT count(*) FROM river_job WHERE state = 'running'"
 	dead := count(orphans)
 	require.GreaterOrEqual(t, dead, 2)
 
 	// River rescues jobs when a worker begins to lead, and then every 30 s: the test has
 	// the second one begin when these are due, in place of a dead worker's lease of 15 s.
-	eventually(t, "the jobs of the dead are due", func() bool {
+	eventually(t, "the jobs of the dead worker are due", func() bool {
 		return count(orphans+" AND attempted_at < now() - interval '"+short.rescueAfter.String()+"'") == dead
 	})
 	_, err = pool.Exec(t.Context(), "DELETE FROM river_leader")
@@ -104,6 +104,6 @@ func TestWorkerKilled(t *testing.T) {
 	assert.Equal(t, "people: 60 invited\njobs: 6 completed\n", out.String())
 
 	require.NoError(t, second.Process.Signal(syscall.SIGTERM))
-	require.NoError(t, second.Wait(), "SIGTERM is a good end")
+	require.NoError(t, second.Wait(), "SIGTERM is no failure")
 	assert.Empty(t, second.log.String())
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/clerkorg/clerkorg-go/clerktest"
 )
 
-// demonstrate works 60 people against a Clerk in this process that has something
-// against some of them, loses an answer, and has a quota that runs out.
+// demonstrate invites 60 people at a Clerk in this process that refuses some of them,
+// loses an answer, and has a small quota.
 func demonstrate(ctx context.Context, out io.Writer) error {
 	dir, err := os.MkdirTemp("", "worker")
 	if err != nil {
@@ -81,7 +81,7 @@ func demonstrate(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// acquaintances makes up 60 lines of people, some of whom the server knows.
+// acquaintances returns 60 lines of people, of whom the server knows some.
 func acquaintances(server *clerktest.Server) []Person {
 	var people []Person
 	for i := range 55 {

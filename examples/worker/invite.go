@@ -107,8 +107,8 @@ func (w *inviter) look(ctx context.Context, job *river.Job[InviteBatch], r *reco
 	return nil
 }
 
-// timeLeft returns an error where a run has not the time for another call that
-// creates.
+// timeLeft returns an error where too little time is left of a run for another call
+// that creates.
 func (w *inviter) timeLeft(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < w.pace.call {
 		return river.JobSnooze(0) // another run goes on at once

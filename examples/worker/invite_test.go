@@ -149,7 +149,7 @@ func TestRefusedBatches(t *testing.T) {
 				}
 				server.AddMember(organization, bad[0].EmailAddress, "org:member")
 				server.AddInvitation(organization, bad[1].EmailAddress, "org:member")
-				time.Sleep(2 * time.Millisecond) // Clerk counts in them: before the job, not with it
+				time.Sleep(2 * time.Millisecond) // the unit of Clerk's times: before the job
 
 				b := newBench(&inviter{client: newClient(t, server), pace: instant})
 				result, err := b.run(t.Context(), b.enqueue(newBatch(organization, append(good[:3:3], append(bad, good[3:]...)...))))
@@ -261,7 +261,7 @@ func TestStopsInTheMiddleOfACall(t *testing.T) {
 	assert.Equal(t, production.settle, snoozed.Duration)
 }
 
-// TestGoesOnInAnotherRun has a run that has not the time for another call.
+// TestGoesOnInAnotherRun has a run without the time for another call.
 func TestGoesOnInAnotherRun(t *testing.T) {
 	t.Parallel()
 	onEveryDatabase(t, func(t *testing.T, newBench func(*inviter) bench) {

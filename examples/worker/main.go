@@ -9,11 +9,14 @@
 //	export CLERK_SECRET_KEY=sk_test_…
 //	go run ./examples/worker -enqueue people.csv -org org_…
 //	go run ./examples/worker -work      # until SIGTERM; on many machines with DATABASE_URL
-//	go run ./examples/worker -report    # what became of everybody
+//	go run ./examples/worker -report    # the outcome of each person
 //
 // DATABASE_URL is a PostgreSQL; without it the jobs are in the SQLite file of
 // -sqlite. Workers on several machines share one quota: give them a REDIS_URL. Without
-// one they still invite everybody once, but meet Clerk's 429s on the way.
+// one they still invite each person once, but meet Clerk's 429s on the way. While Redis
+// is down, jobs wait.
+//
+// The jobs of a worker that was killed stand still for two minutes at most: see pace.
 package main
 
 import (

@@ -42,7 +42,7 @@ func TestReadPeople(t *testing.T) {
 		csv  string
 		want []Person
 	}{
-		"nobody":     {"", nil},
+		"no lines":   {"", nil},
 		"heading":    {"email,role\nann@example.com,org:admin\n", []Person{{"ann@example.com", "org:admin"}}},
 		"no heading": {"ann@example.com\n bob@example.com , \n", []Person{{"ann@example.com", "org:member"}, {"bob@example.com", "org:member"}}},
 		"bad line":   {"ann@example.com\nbob\n", []Person{{"ann@example.com", "org:member"}, {"bob", "org:member"}}},

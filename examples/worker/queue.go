@@ -20,7 +20,7 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite", without cgo
 )
 
-// queue is what this program needs of a river.Client, whatever database it is on.
+// queue is what this program needs of a river.Client, on either database.
 type queue interface {
 	InsertMany(ctx context.Context, params []river.InsertManyParams) ([]*rivertype.JobInsertResult, error)
 	JobList(ctx context.Context, params *river.JobListParams) (*river.JobListResult, error)
@@ -55,8 +55,8 @@ func openQueue(ctx context.Context, address string, config *river.Config) (jobs 
 	return jobs, pool.Close, err
 }
 
-// openSQLite opens a file so that River's goroutines and other processes do not
-// get in each other's way: one connection, and patience with locks.
+// openSQLite opens a file for River's goroutines and other processes at once: one
+// connection, and a wait for locks.
 func openSQLite(file string) (*sql.DB, error) {
 	pragmas := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)"}, "_txlock": {"immediate"}}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: url.PathEscape(file), RawQuery: pragmas.Encode()}).String())

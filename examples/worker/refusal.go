@@ -10,8 +10,8 @@ import (
 )
 
 // refusalOf returns what Clerk has against the people of a call, nil for errors that
-// are not about them: with those the job is worked again, perhaps after the key or the
-// instance was mended.
+// are not about them: the job is then worked again, perhaps with another key or another
+// configuration of the instance.
 func refusalOf(err error) *clerkorg.APIError {
 	api, ok := errors.AsType[*clerkorg.APIError](err)
 	if !ok || errors.Is(err, clerkorg.ErrOutcomeUnknown) {
