@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/clerkorg/clerkorg-go"
@@ -27,10 +29,15 @@ type job struct {
 
 	started time.Time
 	clock   clock
-	total   int   // rows in the file
-	lines   []int // of the inputs of InviteAll, by index
-	done    int   // rows that have a result
-	failed  int   // of those, rejected
+	total   int // rows in the file
+
+	// InviteAll reads the inputs in a goroutine of its own, which may outlast the run.
+	mu     sync.Mutex // guards what follows, and the results and the display of the run
+	over   bool       // no input is wanted
+	broken error      // what kept the inputs from being read
+	lines  []int      // of the inputs of InviteAll, by index
+	done   int        // rows that have a result
+	failed int        // of those, rejected
 }
 
 func runJob(ctx context.Context, o options, out io.Writer) error {
@@ -98,60 +105,85 @@ func (j *job) survey() (open, sendable int, err error) {
 func (j *job) invite(ctx context.Context, sendable int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var broken error // what kept the inputs from being read
-	fail := func(err error) {
-		broken = err
-		cancel()
-	}
 	opts := &clerkorg.InviteAllOptions{
-		Since:      j.results.since,
-		BulkOnly:   j.bulkOnly,
-		Total:      sendable,
-		OnProgress: func(p clerkorg.Progress) { j.display.update(j.status(p)) },
+		Since:    j.results.since,
+		BulkOnly: j.bulkOnly,
+		Total:    sendable,
+		OnProgress: func(p clerkorg.Progress) {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			j.display.update(j.status(p))
+		},
 	}
-	for res, err := range j.client.Organizations.InviteAll(ctx, j.organization, j.inputs(fail), opts) {
-		if broken != nil {
-			return broken
+	var failed error
+	for res, err := range j.client.Organizations.InviteAll(ctx, j.organization, j.inputs(cancel), opts) {
+		if failed = err; err != nil {
+			break
 		}
-		if err != nil {
-			return err
-		}
-		if err := j.decide(j.explain(res)); err != nil {
-			return err
+		if failed = j.settle(res); failed != nil {
+			break
 		}
 	}
-	return broken
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.over = true
+	return cmp.Or(j.broken, failed)
 }
 
-// inputs are the rows for InviteAll to decide. Those that it could make nothing of
-// are decided here. A failure ends the run by way of fail.
-func (j *job) inputs(fail func(error)) iter.Seq[clerkorg.CreateInvitationParams] {
+// inputs are the rows for InviteAll to decide. A failure to read them ends the run by
+// cancel.
+func (j *job) inputs(cancel func()) iter.Seq[clerkorg.CreateInvitationParams] {
 	return func(yield func(clerkorg.CreateInvitationParams) bool) {
 		for in, err := range j.rows() {
-			var decided bool
-			if err == nil {
-				decided, err = j.results.has(in)
-			}
-			if err == nil && in.err != nil && !decided {
-				err = j.decide(result{
-					line: in.line, email: in.params.EmailAddress,
-					outcome: clerkorg.OutcomeRejected, code: codeInvalid, message: in.err.Error(),
-				})
-				decided = true
-			}
-			if err != nil {
-				fail(err)
+			wanted, over := j.take(in, err)
+			if over {
+				cancel()
 				return
 			}
-			if decided {
-				continue
-			}
-			j.lines = append(j.lines, in.line)
-			if !yield(in.params) {
+			if wanted && !yield(in.params) {
 				return
 			}
 		}
 	}
+}
+
+// take reports whether a row is one for InviteAll, and whether the inputs end with it.
+// A row that cannot be sent is decided here.
+func (j *job) take(in row, err error) (wanted, over bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.over {
+		return false, true
+	}
+	var decided bool
+	if err == nil {
+		decided, err = j.results.has(in)
+	}
+	if err == nil && in.err != nil && !decided {
+		err = j.decide(result{
+			line: in.line, email: in.params.EmailAddress,
+			outcome: clerkorg.OutcomeRejected, code: codeInvalid, message: in.err.Error(),
+		})
+		decided = true
+	}
+	if err != nil {
+		j.broken = err
+		return false, true
+	}
+	if !decided {
+		j.lines = append(j.lines, in.line)
+	}
+	return !decided, false
+}
+
+// settle writes down what InviteAll says of a row, unless the inputs are broken.
+func (j *job) settle(res clerkorg.InviteResult) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.broken != nil {
+		return j.broken
+	}
+	return j.decide(j.explain(res))
 }
 
 // codeInvalid is the code of what was never sent.

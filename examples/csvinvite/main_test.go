@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -70,16 +71,19 @@ func TestPlainOutput(t *testing.T) {
 		out, err := inHours(t.Context(), t, server, path)
 		require.NoError(t, err)
 		out = clockTime.ReplaceAllString(strings.ReplaceAll(out, filepath.Dir(path)+"/", ""), "(hh:mm)")
+		// The program reads ahead of what InviteAll decides: the lines have no certain order.
+		lines := strings.SplitAfter(out, "\n")
+		slices.Sort(lines[1:min(7, len(lines))])
 		assert.Equal(t, `people.csv: 1700 rows, 0 decided by earlier runs. Results go to people.results.csv.
-line 552: expires_in_days: must be a number of days, 1 to 365, or empty
-line 652: has 2 columns, the header 5
+line 1453: email_address: must be a bare e-mail address, as in name@example.com
 line 1553: expires_in_days: must be a number of days, 1 to 365, or empty
 line 1653: has 2 columns, the header 5
 line 452: email_address: must be a bare e-mail address, as in name@example.com
-line 1453: email_address: must be a bare e-mail address, as in name@example.com
+line 552: expires_in_days: must be a number of days, 1 to 365, or empty
+line 652: has 2 columns, the header 5
 [10m] 772 of 1700 done, 6 failed; quota left: 0 bulk, 0 single; next slot in 50m (hh:mm); ends in 1h50m (hh:mm)
 [20m] 772 of 1700 done, 6 failed; quota left: 0 bulk, 0 single; next slot in 40m (hh:mm); ends in 1h40m (hh:mm)
-`, firstLines(out, 9))
+`, firstLines(strings.Join(lines, ""), 9))
 		assert.Contains(t, out, "\n[1h00m] 772 of 1700 done, 6 failed; quota left: 0 bulk, 0 single; next slot in ")
 		assert.Contains(t, out, "\n[1h10m] 1522 of 1700 done, 6 failed; ")
 		assert.True(t, strings.HasSuffix(out, `Done in 2h00m: all 1700 rows have a result.
