@@ -37,10 +37,10 @@ func newCulprits() culprits {
 // reason is why a row will be refused, nil where that is not known.
 func (c *culprits) reason(in *row) error {
 	if api := c.roles[in.wire.Role]; api != nil {
-		return fmt.Errorf("clerkorg: not sent: the role %q was refused before: %w", in.wire.Role, api)
+		return &runError{text: fmt.Sprintf("clerkorg: not sent: the role %q was refused before", in.wire.Role), err: api}
 	}
 	if api := c.inviters[in.wire.InviterUserID]; api != nil {
-		return fmt.Errorf("clerkorg: not sent: the inviter %q was refused before: %w", in.wire.InviterUserID, api)
+		return &runError{text: fmt.Sprintf("clerkorg: not sent: the inviter %q was refused before", in.wire.InviterUserID), err: api}
 	}
 	return nil
 }

@@ -157,7 +157,7 @@ func TestInviteAllBulkOnlyBadAddresses(t *testing.T) {
 					assert.Equal(t, map[InviteOutcome]int{OutcomeInvited: people - bad, OutcomeRejected: bad}, countOutcomes(results))
 					cost := (float64(server.CallCount(clerktest.OpBulk)) - people/10) / float64(bad)
 					t.Logf("%.2f bulk calls for each bad address, %s", cost, time.Since(start))
-					assert.LessOrEqual(t, cost, 4.0)
+					assert.LessOrEqual(t, cost, 4.2, "4 on average: see TestBacklogCost")
 					assertEachOnce(t, server, people-bad)
 				}, clerktest.WithBlocked(blocked), clerktest.WithPartialBulk(partial))
 			})

@@ -3,9 +3,34 @@ package clerkorg
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 )
+
+// runError says what ended a run, or decided a row, and wraps why.
+type runError struct {
+	text string
+	is   error // what the error matches besides; may be nil
+	err  error // never nil
+}
+
+func (e *runError) Error() string {
+	return e.text + ": " + strings.TrimPrefix(e.err.Error(), "clerkorg: ")
+}
+
+func (e *runError) Unwrap() []error {
+	if e.is == nil {
+		return []error{e.err}
+	}
+	return []error{e.is, e.err}
+}
+
+// LogValue keeps the server's sentences, which may name an address, out of the log.
+func (e *runError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("reason", e.text), slog.Any("cause", e.err))
+}
 
 // streak counts failures in a row, of one kind of call.
 type streak struct {
@@ -45,7 +70,7 @@ func (r *inviteRun) failed(s *streak, err error) {
 	}
 	s.failures++
 	if down := now.Sub(s.since); down > r.opts.MaxOutage {
-		r.stop(fmt.Errorf("clerkorg: no call has succeeded for %s: %w", down.Round(time.Second), err))
+		r.stop(&runError{text: fmt.Sprintf("clerkorg: no call has succeeded for %s", down.Round(time.Second)), err: err})
 		return
 	}
 	r.pause(s.backoff())

@@ -71,9 +71,9 @@ func TestInviteAllBadAddresses(t *testing.T) {
 		naming   clerktest.Naming
 		mostTime float64
 	}{
-		{2, clerktest.NameNobody, 15.1},
+		{2, clerktest.NameNone, 15.1},
 		{2, clerktest.NameInMeta, 15.1},
-		{5, clerktest.NameNobody, 18.1},
+		{5, clerktest.NameNone, 18.1},
 		{5, clerktest.NameInMeta, 16.1},
 	} {
 		for _, partial := range []bool{false, true} {

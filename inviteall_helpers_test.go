@@ -127,10 +127,10 @@ func assertEachOnce(t *testing.T, server *clerktest.Server, people int) {
 
 func blocked(address string) bool { return strings.HasSuffix(address, "@blocked.example") }
 
-var namings = []clerktest.Naming{clerktest.NameNobody, clerktest.NameInMeta, clerktest.NameInText}
+var namings = []clerktest.Naming{clerktest.NameNone, clerktest.NameInMeta, clerktest.NameInText}
 
 func nameOf(naming clerktest.Naming) string {
-	return map[clerktest.Naming]string{clerktest.NameNobody: "nobody", clerktest.NameInMeta: "meta", clerktest.NameInText: "text"}[naming]
+	return map[clerktest.Naming]string{clerktest.NameNone: "nobody", clerktest.NameInMeta: "meta", clerktest.NameInText: "text"}[naming]
 }
 
 func refusedBulkCalls(server *clerktest.Server) (refused int) {

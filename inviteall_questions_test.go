@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -166,6 +167,26 @@ func TestInviteAllFailingWhenItEnds(t *testing.T) {
 	})
 }
 
+// TestInviteAllErrorsInLogs: what ends a run shows none of the server's sentences to a
+// logger.
+func TestInviteAllErrorsInLogs(t *testing.T) {
+	bubble(t, func(t *testing.T, server *clerktest.Server) {
+		client := through(t, server, func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
+			if req.Method == http.MethodPost {
+				return canned(req, 500, `{"errors":[{"code":"oh_no","message":"ada@example.com"}]}`), nil
+			}
+			return next.RoundTrip(req)
+		})
+		_, err := until(t, inviteAll(t, client, server, crowd(20, nil), nil))
+		require.ErrorContains(t, err, "ada@example.com")
+		var log strings.Builder
+		slog.New(slog.NewTextHandler(&log, nil)).Error("ended", "error", err)
+		assert.NotContains(t, log.String(), "ada@")
+		assert.Contains(t, log.String(), "oh_no")
+		assert.Contains(t, log.String(), "no call has succeeded for")
+	})
+}
+
 func TestInviteAllStopsAfterRejected(t *testing.T) {
 	bubble(t, func(t *testing.T, server *clerktest.Server) {
 		people := crowd(500, nil)
@@ -176,6 +197,7 @@ func TestInviteAllStopsAfterRejected(t *testing.T) {
 		}
 		results, err := until(t, inviteAll(t, inMemory(t, server), server, people, &InviteAllOptions{StopAfterRejected: 20}))
 		require.ErrorIs(t, err, ErrTooManyRejected)
+		require.ErrorContains(t, err, "clerkorg: too many inputs were rejected: 20, the last one for this reason: invalid call: [")
 		var invalid *ValidationError
 		require.ErrorAs(t, err, &invalid)
 		assert.Equal(t, 20, countOutcomes(results)[OutcomeRejected])

@@ -144,7 +144,7 @@ func (r *inviteRun) interrupted() error {
 	if r.progress.Err == nil {
 		return r.ctx.Err()
 	}
-	return fmt.Errorf("%w: %w", r.ctx.Err(), r.progress.Err)
+	return &runError{text: r.ctx.Err().Error(), is: r.ctx.Err(), err: r.progress.Err}
 }
 
 func (r *inviteRun) finished() bool { return r.ready && r.exhausted && r.undecided == 0 }
@@ -315,7 +315,10 @@ func (r *inviteRun) decide(in *row, result InviteResult) {
 	r.progress.Outcomes[result.Outcome]++
 	r.out = append(r.out, result)
 	if most := r.opts.StopAfterRejected; most > 0 && r.progress.Outcomes[OutcomeRejected] >= most {
-		r.stop(fmt.Errorf("%w: %d, the last one for this reason: %w", ErrTooManyRejected, most, result.Err))
+		r.stop(&runError{
+			text: fmt.Sprintf("%s: %d, the last one for this reason", ErrTooManyRejected, most),
+			is:   ErrTooManyRejected, err: result.Err,
+		})
 	}
 }
 

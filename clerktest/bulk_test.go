@@ -258,9 +258,9 @@ func TestNamedRefusals(t *testing.T) {
 		list        string // where in meta
 		named, text bool
 	}{
-		{clerktest.NameNobody, "duplicate", 400, "organization_invitation_not_unique", "", false, false},
-		{clerktest.NameNobody, "member", 400, "already_a_member_in_organization", "", false, false},
-		{clerktest.NameNobody, "blocked", 403, "not_allowed_access", "", false, false},
+		{clerktest.NameNone, "duplicate", 400, "organization_invitation_not_unique", "", false, false},
+		{clerktest.NameNone, "member", 400, "already_a_member_in_organization", "", false, false},
+		{clerktest.NameNone, "blocked", 403, "not_allowed_access", "", false, false},
 		{clerktest.NameInMeta, "duplicate", 400, "duplicate_record", "email_addresses", true, false},
 		{clerktest.NameInMeta, "member", 400, "already_a_member_in_organization", "", true, true},
 		{clerktest.NameInMeta, "blocked", 403, "not_allowed_access", "identifiers", true, false},

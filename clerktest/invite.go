@@ -204,7 +204,7 @@ func (s *Server) naming(r reason, who []string) *apiError {
 	case r == blockedAddress:
 		e = newError(http.StatusForbidden, "not_allowed_access", "address is blocked", "This instance admits no such address.")
 		list, about = "identifiers", "These are blocked: "
-	case r == alreadyInvited && mode == NameNobody:
+	case r == alreadyInvited && mode == NameNone:
 		return newError(http.StatusBadRequest, "organization_invitation_not_unique", "address is invited already",
 			"An address can have one pending invitation to an organization, not two.")
 	case r == alreadyInvited:
@@ -215,7 +215,7 @@ func (s *Server) naming(r reason, who []string) *apiError {
 		e = newError(http.StatusBadRequest, "already_a_member_in_organization", "already a member",
 			"Somebody who was to be invited is a member of the organization.")
 		// The text is the only place Clerk has for them.
-		inMeta, inText = false, mode != NameNobody
+		inMeta, inText = false, mode != NameNone
 		about = "These are members of the organization: "
 	}
 	if inMeta {

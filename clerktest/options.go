@@ -129,8 +129,8 @@ type Naming int
 
 // The ways to name the addresses that caused a refusal.
 const (
-	// NameNobody names no address anywhere.
-	NameNobody Naming = iota
+	// NameNone names no address anywhere.
+	NameNone Naming = iota
 	// NameInMeta lists addresses in the meta object of the error, where Clerk has a
 	// place for them: email_addresses for pending invitations, with the code
 	// duplicate_record, and identifiers for blocked addresses. Members are
@@ -144,7 +144,7 @@ const (
 // WithNamedRefusals decides whether the refusal of a pending invitation, of a
 // member or of a blocked address says which addresses of the call it concerns.
 // If it does, it names every address of the call that is refused for the same
-// reason. The default is [NameNobody].
+// reason. The default is [NameNone].
 func WithNamedRefusals(naming Naming) Option {
 	return func(c *config) { c.naming = naming }
 }

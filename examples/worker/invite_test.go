@@ -133,7 +133,7 @@ func paramsOfAll(people []Person) []clerkorg.CreateInvitationParams {
 
 func TestRefusedBatches(t *testing.T) {
 	t.Parallel()
-	for _, naming := range []clerktest.Naming{clerktest.NameNobody, clerktest.NameInMeta, clerktest.NameInText} {
+	for _, naming := range []clerktest.Naming{clerktest.NameNone, clerktest.NameInMeta, clerktest.NameInText} {
 		for _, partial := range []bool{false, true} {
 			onEveryDatabase(t, func(t *testing.T, newBench func(*inviter) bench) {
 				server := clerktest.NewServer(
