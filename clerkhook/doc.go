@@ -38,6 +38,6 @@
 // # Privacy
 //
 // No error of this package holds anything of a body, of a header or of a secret:
-// invitations hold e-mail addresses and links that admit whoever follows them. An
+// invitations hold e-mail addresses and links that admit each person who follows them. An
 // [Event] that is printed or logged shows its id, type, time and instance only.
 package clerkhook

@@ -81,7 +81,7 @@ func (e Event) LogValue() slog.Value {
 		slog.Time("timestamp", e.Timestamp), slog.String("instance_id", e.InstanceID))
 }
 
-// Invitation is the data of an event about an invitation. Its URL admits whoever
+// Invitation is the data of an event about an invitation. Its URL admits each person who
 // follows it.
 type Invitation struct {
 	clerkorg.OrganizationInvitation

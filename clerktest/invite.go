@@ -213,7 +213,7 @@ func (s *Server) naming(r reason, who []string) *apiError {
 		list, about = "email_addresses", "These have a pending invitation: "
 	default:
 		e = newError(http.StatusBadRequest, "already_a_member_in_organization", "already a member",
-			"Somebody who was to be invited is a member of the organization.")
+			"A person of the call is a member of the organization.")
 		// The text is the only place Clerk has for them.
 		inMeta, inText = false, mode != NameNone
 		about = "These are members of the organization: "

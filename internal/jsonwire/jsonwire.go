@@ -39,7 +39,7 @@ func Unmarshal(data []byte, v any) error {
 	d.space()
 	ok := d.value(planOf(rv.Type().Elem()), rv.Elem(), 0) && d.end()
 	err := d.err
-	*d = decoder{} // what is pooled is memory, not somebody's strings
+	*d = decoder{} // what is pooled is memory, not the caller's strings
 	decoders.Put(d)
 	if !ok {
 		return err
