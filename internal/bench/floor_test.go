@@ -2,18 +2,36 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+
+	"github.com/clerkorg/clerkorg-go"
 )
 
-// floor is the client to beat: one tight struct for what travels, encoding/json,
-// one shared http.Client, and nothing of what an SDK is for: no checks, no quota,
-// no retries, no typed errors.
-type floor struct {
-	http *http.Client
-	base string
+// plain is a client written by hand: one struct for what travels, one shared
+// http.Client, and nothing of what an SDK is for: no checks, no quota, no retries, no
+// typed errors. The floor encodes and decodes with encoding/json, the limit with code
+// for these structs alone.
+type plain struct {
+	http   *http.Client
+	base   string
+	params []floorParams
+	encode func([]floorParams) ([]byte, error)
+	decode func([]byte, *floorList) error
+}
+
+func newFloor(transport http.RoundTripper, base string) *plain {
+	return &plain{
+		http:   &http.Client{Transport: transport},
+		base:   cmp.Or(base, clerkorg.DefaultBaseURL),
+		params: floorRequest(),
+		encode: func(params []floorParams) ([]byte, error) { return json.Marshal(params) },
+		decode: func(data []byte, list *floorList) error { return json.Unmarshal(data, list) },
+	}
 }
 
 type floorParams struct {
@@ -58,37 +76,44 @@ type floorList struct {
 	TotalCount int64             `json:"total_count"`
 }
 
-func (f *floor) bulk(ctx context.Context, params []floorParams) ([]floorInvitation, error) {
-	body, err := json.Marshal(params)
+func (p *plain) bulk(ctx context.Context) (*floorList, error) {
+	body, err := p.encode(p.params)
 	if err != nil {
 		return nil, err
 	}
-	list, err := f.call(ctx, http.MethodPost, "/organizations/"+organizationID+"/invitations/bulk", body)
-	return list.Data, err
+	return p.call(ctx, http.MethodPost, "/organizations/"+organizationID+"/invitations/bulk", body)
 }
 
-func (f *floor) list(ctx context.Context) (floorList, error) {
-	return f.call(ctx, http.MethodGet, "/organizations/"+organizationID+"/invitations?limit=500", nil)
+func (p *plain) list(ctx context.Context) (*floorList, error) {
+	return p.call(ctx, http.MethodGet, "/organizations/"+organizationID+"/invitations?limit=500", nil)
 }
 
-func (f *floor) call(ctx context.Context, method, path string, body []byte) (list floorList, err error) {
-	req, err := http.NewRequestWithContext(ctx, method, f.base+path, bytes.NewReader(body))
+func (p *plain) call(ctx context.Context, method, path string, body []byte) (*floorList, error) {
+	var reader io.Reader
+	if body != nil {
+		reader = bytes.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, p.base+path, reader)
 	if err != nil {
-		return list, err
+		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+secretKey)
 	req.Header.Set("Clerk-API-Version", "2026-05-12")
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := f.http.Do(req)
+	resp, err := p.http.Do(req)
 	if err != nil {
-		return list, err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return list, fmt.Errorf("status %s", resp.Status)
+		return nil, fmt.Errorf("status %s", resp.Status)
 	}
-	err = json.NewDecoder(resp.Body).Decode(&list)
-	return list, err
+	answer := make([]byte, max(resp.ContentLength, 0))
+	if _, err := io.ReadFull(resp.Body, answer); err != nil {
+		return nil, err
+	}
+	list := new(floorList)
+	return list, p.decode(answer, list)
 }
