@@ -23,9 +23,8 @@ type call struct {
 	template string    // path with names in braces; logs show it
 	ids      [2]string // values of the names, in order
 	query    string
-	body     any   // nil where there is none
-	bodySize int   // its length, estimated; 0 where that is not worth it
-	quota    Quota // of the endpoint; zero where only that of the instance applies
+	body     wireBody // nil where there is none
+	quota    Quota    // of the endpoint; zero where only that of the instance applies
 
 	path      string        // template with the ids, escaped, as it is sent
 	payload   []byte        // body, encoded once for all attempts
@@ -33,6 +32,12 @@ type call struct {
 	failed    failedAttempt // the previous one, for the log
 	remaining int           // tokens left in the quota after one was taken
 	waited    time.Duration // for quota, in all attempts together
+}
+
+// wireBody is the body of a call.
+type wireBody interface {
+	sizeOnWire() int              // the length of its JSON, estimated
+	appendJSON(dst []byte) []byte // without white space
 }
 
 // creates reports whether repeating the call could do something twice.
@@ -66,11 +71,7 @@ func send[T any](ctx context.Context, client *Client, c *call, decode func([]byt
 	var none T
 	c.path = c.escapedPath()
 	if c.body != nil {
-		payload, err := jsonwire.Append(make([]byte, 0, c.bodySize), c.body)
-		if err != nil {
-			return none, &callError{err: err}
-		}
-		c.payload = payload
+		c.payload = c.body.appendJSON(make([]byte, 0, c.body.sizeOnWire()))
 	}
 	got, err := client.handle(ctx, c)
 	if err != nil {

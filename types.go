@@ -8,6 +8,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"github.com/clerkorg/clerkorg-go/internal/jsonwire"
 )
 
 // Role is the key of an organization role, such as "org:admin". An instance may
@@ -136,6 +138,11 @@ type Timestamp struct {
 // 2001 to 5138, which as milliseconds would be 1970 to 1973.
 const leastSeconds, mostSeconds = 1_000_000_000, 100_000_000_000
 
+func init() {
+	jsonwire.Verbatim[Metadata]()
+	jsonwire.Integer((*Timestamp).set)
+}
+
 // UnmarshalJSON reads a number of milliseconds (or seconds), or null.
 func (t *Timestamp) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {
@@ -150,6 +157,12 @@ func (t *Timestamp) UnmarshalJSON(data []byte) error {
 		}
 		n = int64(f)
 	}
+	t.set(n)
+	return nil
+}
+
+// set reads n as it stands on the wire.
+func (t *Timestamp) set(n int64) {
 	switch {
 	case n == 0:
 		*t = Timestamp{}
@@ -158,7 +171,6 @@ func (t *Timestamp) UnmarshalJSON(data []byte) error {
 	default:
 		*t = Timestamp{time.UnixMilli(n).UTC()}
 	}
-	return nil
 }
 
 // MarshalJSON writes milliseconds, or null for the zero time.

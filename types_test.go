@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/clerkorg/clerkorg-go/internal/jsonwire"
 )
 
 func TestInvitationFields(t *testing.T) {
@@ -222,4 +224,24 @@ func TestParamsFromJSON(t *testing.T) {
 	})
 	require.NoError(t, err)
 	assert.Contains(t, recorder.bodies[0], `{"plan":"pro","big":9007199254740993,"nested":{"html":"<b>&</b>","list":[1.50,null]}}`)
+}
+
+// What is sent is written by hand; encoding/json has the last word on it.
+func FuzzWireInvitation(f *testing.F) {
+	f.Add("ada@example.com", "org:member", "user_1", "https://example.com/?a=1&b=<2>", `{"a":"\u2028<"}`, `{}`, 14, true, false)
+	f.Add("", "é\xff\u2028\"\\\n", "", "", "", "", 0, false, true)
+	f.Fuzz(func(t *testing.T, address, role, inviter, redirect, public, private string, days int, notified, notify bool) {
+		wire := wireInvitation{EmailAddress: address, Role: Role(role), InviterUserID: inviter, RedirectURL: redirect, ExpiresInDays: days}
+		wire.PublicMetadata, _ = jsonwire.Compact(nil, []byte(public))
+		wire.PrivateMetadata, _ = jsonwire.Compact(nil, []byte(private))
+		if notified {
+			wire.Notify = &notify
+		}
+		revoke := RevokeInvitationParams{RequestingUserID: inviter}
+		for _, body := range []wireBody{&wire, wireInvitations{wire, wire}, wireInvitations{}, revoke} {
+			want, err := jsonwire.Append(nil, body)
+			require.NoError(t, err)
+			require.Equal(t, string(want), string(body.appendJSON(nil)))
+		}
+	})
 }

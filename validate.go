@@ -1,8 +1,10 @@
 package clerkorg
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/clerkorg/clerkorg-go/internal/jsonwire"
@@ -19,16 +21,16 @@ const (
 )
 
 // wireInvitation is CreateInvitationParams as sent. Metadata is encoded once, when
-// it is checked.
+// it is checked. The tags say what appendJSON writes.
 type wireInvitation struct {
-	EmailAddress    string       `json:"email_address"`
-	Role            Role         `json:"role"`
-	InviterUserID   string       `json:"inviter_user_id,omitempty"`
-	RedirectURL     string       `json:"redirect_url,omitempty"`
-	PublicMetadata  jsonwire.Raw `json:"public_metadata,omitempty"`
-	PrivateMetadata jsonwire.Raw `json:"private_metadata,omitempty"`
-	ExpiresInDays   int          `json:"expires_in_days,omitempty"`
-	Notify          *bool        `json:"notify,omitempty"`
+	EmailAddress    string          `json:"email_address"`
+	Role            Role            `json:"role"`
+	InviterUserID   string          `json:"inviter_user_id,omitempty"`
+	RedirectURL     string          `json:"redirect_url,omitempty"`
+	PublicMetadata  json.RawMessage `json:"public_metadata,omitempty"` // valid, and without white space
+	PrivateMetadata json.RawMessage `json:"private_metadata,omitempty"`
+	ExpiresInDays   int             `json:"expires_in_days,omitempty"`
+	Notify          *bool           `json:"notify,omitempty"`
 }
 
 // problems collects all that is wrong with the arguments of a call.
@@ -86,6 +88,52 @@ func (w *wireInvitation) sizeOnWire() int {
 	const names = 170 // of the fields, with quotes and colons, and the small values
 	return names + len(w.EmailAddress) + len(w.Role) + len(w.InviterUserID) + len(w.RedirectURL) +
 		len(w.PublicMetadata) + len(w.PrivateMetadata)
+}
+
+func (w *wireInvitation) appendJSON(dst []byte) []byte {
+	dst = jsonwire.AppendString(append(dst, `{"email_address":`...), w.EmailAddress)
+	dst = jsonwire.AppendString(append(dst, `,"role":`...), string(w.Role))
+	if w.InviterUserID != "" {
+		dst = jsonwire.AppendString(append(dst, `,"inviter_user_id":`...), w.InviterUserID)
+	}
+	if w.RedirectURL != "" {
+		dst = jsonwire.AppendString(append(dst, `,"redirect_url":`...), w.RedirectURL)
+	}
+	if len(w.PublicMetadata) > 0 {
+		dst = append(append(dst, `,"public_metadata":`...), w.PublicMetadata...)
+	}
+	if len(w.PrivateMetadata) > 0 {
+		dst = append(append(dst, `,"private_metadata":`...), w.PrivateMetadata...)
+	}
+	if w.ExpiresInDays != 0 {
+		dst = strconv.AppendInt(append(dst, `,"expires_in_days":`...), int64(w.ExpiresInDays), 10)
+	}
+	if w.Notify != nil {
+		dst = strconv.AppendBool(append(dst, `,"notify":`...), *w.Notify)
+	}
+	return append(dst, '}')
+}
+
+// wireInvitations is the body of a bulk call.
+type wireInvitations []wireInvitation
+
+func (w wireInvitations) sizeOnWire() int {
+	size := 2
+	for i := range w {
+		size += w[i].sizeOnWire()
+	}
+	return size
+}
+
+func (w wireInvitations) appendJSON(dst []byte) []byte {
+	dst = append(dst, '[')
+	for i := range w {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = w[i].appendJSON(dst)
+	}
+	return append(dst, ']')
 }
 
 // params is the invitation as the caller gave it, with its metadata as JSON.

@@ -26,10 +26,10 @@ var (
 )
 
 // metadata encodes v at the end of buf. Raw is nil where there is none.
-func (p *problems) metadata(i int, field string, v any, buf []byte) (raw jsonwire.Raw, rest []byte) {
+func (p *problems) metadata(i int, field string, v any, buf []byte) (raw json.RawMessage, rest []byte) {
 	start := len(buf)
 	buf, err := appendMetadata(buf, v)
-	switch raw = jsonwire.Raw(buf[start:len(buf):len(buf)]); {
+	switch raw = buf[start:len(buf):len(buf)]; {
 	case err != nil:
 		p.add(i, field, "%s", err)
 	case len(raw) == 0 || string(raw) == "null": // a nil map or pointer

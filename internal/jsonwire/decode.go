@@ -1,11 +1,14 @@
 package jsonwire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"math/bits"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // A decoder decodes one document. As in the scanner, depth is the number of arrays
@@ -15,25 +18,34 @@ type decoder struct {
 	spare   int    // how many bytes may still be allocated for elements yet to come
 	scratch []byte // for strings that are not plain
 
+	// What is small is cut from pieces of memory that hold many.
+	strings  strings.Builder
+	verbatim []byte
+	slabs    [4]slab
+
 	// interned holds strings that were decoded lately: in a list, most come again
 	// with the next element.
-	interned [1024]string
+	interned [128]string
 }
+
+// The sizes of the pieces. A string that is kept holds all of its piece in memory.
+const (
+	stringPiece   = 1 << 10
+	verbatimPiece = 4 << 10
+	slabPiece     = 4 << 10
+)
 
 // value decodes a value into v.
 func (d *decoder) value(p *plan, v reflect.Value, depth int) bool {
-	if p.dec == opMethod || p.dec == opStd {
-		return d.delegate(p, v, depth)
-	}
 	start := d.i
 	c := d.at(start)
-	if c == 'n' {
-		if p.dec == opPointer || p.dec == opSlice {
+	if c == 'n' && p.op >= opVerbatim {
+		if p.op == opVerbatim || p.op == opPointer || p.op == opSlice {
 			v.SetZero() // null leaves other kinds as they are
 		}
 		return d.literal("null")
 	}
-	switch p.dec {
+	switch p.op {
 	case opString:
 		if !d.str() {
 			return false
@@ -46,6 +58,27 @@ func (d *decoder) value(p *plan, v reflect.Value, depth int) bool {
 		}
 		v.SetBool(c == 't')
 		return d.literal(strconv.FormatBool(c == 't'))
+	case opInteger:
+		if n, ok := d.integer(); ok {
+			p.set(v.Addr().Interface(), n)
+			return true
+		}
+		return d.delegate(p, v, depth)
+	case opVerbatim:
+		if !d.skip(depth) {
+			return false
+		}
+		v.SetBytes(d.keep(d.data[start:d.i]))
+		return true
+	case opStruct:
+		return d.object(p, v, depth+1)
+	case opPointer:
+		if v.IsNil() {
+			v.Set(d.newValue(p.elem))
+		}
+		return d.value(p.elem, v.Elem(), depth)
+	case opSlice:
+		return d.slice(p, v, depth+1)
 	case opInt:
 		if !d.number() {
 			return false
@@ -57,15 +90,8 @@ func (d *decoder) value(p *plan, v reflect.Value, depth int) bool {
 		}
 		v.SetInt(n)
 		return true
-	case opPointer:
-		if v.IsNil() {
-			v.Set(reflect.New(p.elem.typ))
-		}
-		return d.value(p.elem, v.Elem(), depth)
-	case opSlice:
-		return d.slice(p, v, depth+1)
 	default:
-		return d.object(p, v, depth+1)
+		return d.delegate(p, v, depth)
 	}
 }
 
@@ -75,14 +101,13 @@ func (d *decoder) delegate(p *plan, v reflect.Value, depth int) bool {
 	if !d.skip(depth) {
 		return false
 	}
-	raw := d.data[start:d.i]
 	var err error
-	if p.dec == opMethod {
-		err = v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(raw)
+	if p.op == opStd {
+		err = json.Unmarshal(d.data[start:d.i], v.Addr().Interface())
 	} else {
-		err = json.Unmarshal(raw, v.Addr().Interface())
+		err = v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(d.data[start:d.i])
 	}
-	if err != nil { // which may quote raw
+	if err != nil { // which may quote the value
 		d.i = start
 		return d.fail("a value for " + p.typ.String())
 	}
@@ -93,11 +118,8 @@ func (d *decoder) object(p *plan, v reflect.Value, depth int) bool {
 	guess := 0 // members mostly come in the order of the fields
 	for more := d.open('{', depth); more; more = d.next('{') {
 		f := d.name(p, guess)
-		if d.err != nil || !d.colon() {
-			return false
-		}
 		if f < 0 {
-			if !d.skip(depth) {
+			if d.err != nil || !d.skip(depth) {
 				return false
 			}
 			continue
@@ -112,24 +134,27 @@ func (d *decoder) object(p *plan, v reflect.Value, depth int) bool {
 	return d.err == nil
 }
 
-// name returns the index of the field that is called like the member, -1 if there
-// is none. The guess is worth a look before the name is even scanned.
+// name moves past the name of a member and its colon, and returns the index of the
+// field that is called like it, -1 if there is none. The guess and the field after it
+// are worth a look before the name is even scanned.
 func (d *decoder) name(p *plan, guess int) int {
-	start := d.i
-	if guess < len(p.fields) {
-		name := p.fields[guess].name
-		end := start + len(name) + 2
-		if end <= len(d.data) && d.data[start] == '"' && d.data[end-1] == '"' && string(d.data[start+1:end-1]) == name {
+	for f := guess; f < min(guess+2, len(p.fields)); f++ {
+		prefix := p.fields[f].prefix
+		if end := d.i + len(prefix); end <= len(d.data) && string(d.data[d.i:end]) == prefix {
 			d.i = end
-			return guess
-		}
-	}
-	if d.str() {
-		if f, ok := p.byName[string(d.text(start))]; ok {
+			d.space()
 			return f
 		}
 	}
-	return -1
+	start := d.i
+	if !d.str() {
+		return -1
+	}
+	name := d.text(start)
+	if !d.colon() {
+		return -1
+	}
+	return slices.IndexFunc(p.fields, func(f field) bool { return f.name == string(name) })
 }
 
 func (d *decoder) slice(p *plan, v reflect.Value, depth int) bool {
@@ -173,6 +198,58 @@ func (d *decoder) room(elem reflect.Type, n, read int) int {
 	return max(1, guess)
 }
 
+// A slab holds values of one type to point to.
+type slab struct {
+	plan   *plan
+	values reflect.Value // a slice
+	used   int
+}
+
+// newValue returns a pointer to a zero value. Where many of a type are asked for, it
+// is part of a slab, each of which is larger than the one before.
+func (d *decoder) newValue(p *plan) reflect.Value {
+	for i := range d.slabs {
+		s := &d.slabs[i]
+		if s.plan == nil {
+			s.plan = p // the first of its type has memory of its own
+			break
+		}
+		if s.plan != p || p.typ.Size() == 0 {
+			continue
+		}
+		if !s.values.IsValid() || s.used == s.values.Len() {
+			n := min(2*s.used+3, max(1, slabPiece/int(p.typ.Size())))
+			s.values, s.used = reflect.MakeSlice(reflect.SliceOf(p.typ), n, n), 0
+		}
+		s.used++
+		return s.values.Index(s.used - 1).Addr()
+	}
+	return reflect.New(p.typ)
+}
+
+// integer moves past a number that is whole and short, the usual one.
+func (d *decoder) integer() (n int64, ok bool) {
+	i := d.i
+	if d.at(i) == '-' {
+		i++
+	}
+	start := i
+	c := d.at(i)
+	for ; isDigit(c); c = d.at(i) {
+		n = 10*n + int64(c-'0')
+		i++
+	}
+	digits := i - start
+	if digits == 0 || digits > 18 || digits > 1 && d.data[start] == '0' || c == '.' || c|0x20 == 'e' {
+		return 0, false
+	}
+	if start > d.i {
+		n = -n
+	}
+	d.i = i
+	return n, true
+}
+
 // text returns what the string stands for that was just read and began at start.
 // It is valid until the next call.
 func (d *decoder) text(start int) []byte {
@@ -187,10 +264,10 @@ func (d *decoder) text(start int) []byte {
 // intern returns a copy of b, if possible one that was made before.
 func (d *decoder) intern(b []byte) string {
 	n := len(b)
-	if n == 0 || n > 256 {
+	if n == 0 || n > stringPiece/4 {
 		return string(b)
 	}
-	// Both ends are hash enough: a collision costs no more than an allocation.
+	// Both ends are hash enough: a collision costs no more than another copy.
 	var head, tail uint64
 	if n >= 8 {
 		head, tail = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])
@@ -200,9 +277,29 @@ func (d *decoder) intern(b []byte) string {
 		}
 	}
 	const golden = 0x9e3779b97f4a7c15 // spreads the bits to the top
-	slot := &d.interned[(head^bits.RotateLeft64(tail, 29)^uint64(n))*golden>>54]
+	slot := &d.interned[(head^bits.RotateLeft64(tail, 29)^uint64(n))*golden>>57]
 	if *slot != string(b) {
-		*slot = string(b)
+		if d.strings.Cap()-d.strings.Len() < n {
+			d.strings.Reset()
+			d.strings.Grow(max(n, min(stringPiece, len(d.data)/2)))
+		}
+		at := d.strings.Len()
+		d.strings.Write(b)
+		*slot = d.strings.String()[at:]
 	}
 	return *slot
+}
+
+// keep returns a copy of b.
+func (d *decoder) keep(b []byte) []byte {
+	n := len(b)
+	if n > verbatimPiece/4 {
+		return bytes.Clone(b)
+	}
+	if cap(d.verbatim)-len(d.verbatim) < n {
+		d.verbatim = make([]byte, 0, max(n, min(verbatimPiece, len(d.data)/2)))
+	}
+	at := len(d.verbatim)
+	d.verbatim = append(d.verbatim, b...)
+	return d.verbatim[at:len(d.verbatim):len(d.verbatim)]
 }

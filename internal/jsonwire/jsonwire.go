@@ -1,10 +1,9 @@
 // Package jsonwire is the SDK's JSON codec: encoding/json, made fast for the
 // handful of shapes that go over the wire.
 //
-// It does what encoding/json does, to the byte, and can be replaced by it. Types
-// and options that the wire does not use (maps, embedded structs, the "string"
-// option, text marshalers and so on) are left to encoding/json altogether. What
-// differs is:
+// It decodes as encoding/json does, and can be replaced by it. Types and options that
+// the wire does not use (floats, maps, embedded structs, the "string" option, text
+// unmarshalers and so on) are left to encoding/json altogether. What differs is:
 //
 //   - Names of struct fields match exactly, not regardless of case (except in types
 //     that are left to encoding/json).
@@ -13,8 +12,8 @@
 //     the wrong type.)
 //   - Errors of [Unmarshal] and [Compact] never quote the input, which may be
 //     personal data.
-//   - [Append] leaves <, > and & as they are, like an encoding/json Encoder after
-//     SetEscapeHTML(false), and trusts [Raw].
+//   - Short strings and [Verbatim] values share memory with their neighbours: one
+//     that is kept holds up to 1 KiB, or 4 KiB, of it.
 package jsonwire
 
 import (
@@ -49,18 +48,29 @@ func Unmarshal(data []byte, v any) error {
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
-// Append appends the JSON of v to dst. If there is an error, it returns dst as it
-// was.
+// Append appends the JSON of v to dst as encoding/json writes it, but with <, > and &
+// as they are. If there is an error, it returns dst as it was.
 func Append(dst []byte, v any) ([]byte, error) {
-	rv := reflect.ValueOf(v)
-	if !rv.IsValid() {
-		return append(dst, "null"...), nil
-	}
-	out, err := appendValue(dst, planOf(rv.Type()), rv, 0)
-	if err != nil {
+	b := bytes.NewBuffer(dst)
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
 		return dst, err
 	}
-	return out, nil
+	b.Truncate(b.Len() - 1) // a line feed
+	return b.Bytes(), nil
+}
+
+// AppendString appends the JSON of s to dst, as [Append] does.
+func AppendString(dst []byte, s string) []byte {
+	start := len(dst)
+	dst = append(dst, '"')
+	dst = append(dst, s...)
+	if plainLen(dst[start+1:]) < len(s) {
+		dst, _ = Append(dst[:start], s) // a string has no error
+		return dst
+	}
+	return append(dst, '"')
 }
 
 // Compact appends src, one JSON value, to dst, without its insignificant white
@@ -77,25 +87,6 @@ func Compact(dst, src []byte) ([]byte, error) {
 		return b.Bytes(), nil
 	}
 	return append(dst, src...), nil
-}
-
-// Raw is one JSON value that is known to be valid: the output of [Append] or
-// [Compact], or what [Unmarshal] found in its place. Append copies it as it is,
-// without another look at it. Like a json.RawMessage, it is null when it is nil.
-type Raw []byte
-
-// MarshalJSON returns r.
-func (r Raw) MarshalJSON() ([]byte, error) {
-	if r == nil {
-		return []byte("null"), nil
-	}
-	return r, nil
-}
-
-// UnmarshalJSON keeps a copy of data.
-func (r *Raw) UnmarshalJSON(data []byte) error {
-	*r = bytes.Clone(data)
-	return nil
 }
 
 // A DecodeError says where JSON is not valid, or not what its place in a Go value

@@ -11,48 +11,53 @@ import (
 // A plan is what there is to know about a Go type before any value of it is seen.
 // It does not change once it is in plans.
 type plan struct {
-	typ      reflect.Type
-	dec, enc op
-	elem     *plan          // of a pointer or slice
-	fields   []field        // of a struct
-	byName   map[string]int // indexes into fields
-
-	callsIsZero bool // whether encoding omits a field when its IsZero method says so
+	typ    reflect.Type
+	op     op
+	elem   *plan                // of a pointer or slice
+	fields []field              // of a struct
+	set    func(p any, n int64) // of an integer
 }
 
-// An op says how a type is decoded or encoded.
+// An op says how a type is decoded.
 type op uint8
 
 const (
-	opStd    op = iota // by encoding/json
-	opMethod           // by its own UnmarshalJSON or MarshalJSON
-	opRaw
+	opStd      op = iota // by encoding/json
+	opMethod             // by its own UnmarshalJSON
+	opInteger            // the same, but for integers
+	opVerbatim           // by keeping its JSON
 	opString
 	opBool
 	opInt
+	opStruct
 	opPointer
 	opSlice
-	opStruct
-	opAny
 )
 
 type field struct {
-	plan      *plan
-	index     int
-	name      string
-	prefix    string // `"name":`
-	omitEmpty bool
-	omitZero  bool
+	plan   *plan
+	index  int
+	name   string
+	prefix string // `"name":`
+}
+
+// special holds the plans of the types that Verbatim and Integer have named.
+var special = map[reflect.Type]plan{}
+
+// Verbatim promises that the UnmarshalJSON method of *T keeps a copy of its input, or
+// nil for null. It is called by init functions only.
+func Verbatim[T ~[]byte]() { special[reflect.TypeFor[T]()] = plan{op: opVerbatim} }
+
+// Integer promises that the UnmarshalJSON method of *T reads whole numbers as set
+// does. It is called by init functions only.
+func Integer[T any](set func(*T, int64)) {
+	special[reflect.TypeFor[T]()] = plan{op: opInteger, set: func(p any, n int64) { set(p.(*T), n) }}
 }
 
 var (
 	unmarshalerType     = reflect.TypeFor[json.Unmarshaler]()
-	marshalerType       = reflect.TypeFor[json.Marshaler]()
 	textUnmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
-	textMarshalerType   = reflect.TypeFor[encoding.TextMarshaler]()
-	isZeroerType        = reflect.TypeFor[interface{ IsZero() bool }]()
 	numberType          = reflect.TypeFor[json.Number]()
-	rawType             = reflect.TypeFor[Raw]()
 )
 
 var plans sync.Map // of reflect.Type to *plan
@@ -77,26 +82,16 @@ func (b planner) plan(t reflect.Type) *plan {
 	if p := b[t]; p != nil {
 		return p
 	}
-	p := &plan{typ: t}
+	p := new(special[t])
+	p.typ = t
 	b[t] = p
-	p.dec = b.shape(t, p)
-	p.enc = p.dec
-
-	// What a pointer has for methods are those of its element.
 	methods := reflect.PointerTo(t)
 	switch {
+	case p.op != opStd:
 	case methods.Implements(unmarshalerType):
-		p.dec = opMethod
-	case methods.Implements(textUnmarshalerType), p.dec == opAny:
-		p.dec = opStd
-	}
-	switch {
-	case t == rawType:
-		p.enc = opRaw
-	case methods.Implements(marshalerType):
-		p.enc = opMethod
-	case methods.Implements(textMarshalerType), p.callsIsZero:
-		p.enc = opStd
+		p.op = opMethod
+	case !methods.Implements(textUnmarshalerType):
+		p.op = b.shape(t, p)
 	}
 	return p
 }
@@ -124,10 +119,6 @@ func (b planner) shape(t reflect.Type, p *plan) op {
 		if b.structFields(t, p) {
 			return opStruct
 		}
-	case reflect.Interface:
-		if t.NumMethod() == 0 {
-			return opAny
-		}
 	}
 	return opStd
 }
@@ -135,7 +126,7 @@ func (b planner) shape(t reflect.Type, p *plan) op {
 // structFields fills in the fields. It reports false if there is something about
 // them that is better left to encoding/json.
 func (b planner) structFields(t reflect.Type, p *plan) bool {
-	p.byName = make(map[string]int)
+	known := make(map[string]bool)
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		tag := sf.Tag.Get("json")
@@ -146,26 +137,11 @@ func (b planner) structFields(t reflect.Type, p *plan) bool {
 		if name == "" {
 			name = sf.Name
 		}
-		_, duplicate := p.byName[name]
-		if duplicate || sf.Anonymous || strings.ContainsFunc(name, unusual) {
+		if known[name] || sf.Anonymous || strings.ContainsFunc(name, unusual) || strings.Contains(options, "string") {
 			return false
 		}
-		f := field{plan: b.plan(sf.Type), index: i, name: name, prefix: `"` + name + `":`}
-		for option := range strings.SplitSeq(options, ",") {
-			switch option {
-			case "omitempty":
-				f.omitEmpty = true
-			case "omitzero":
-				f.omitZero = true
-				if sf.Type.Implements(isZeroerType) || reflect.PointerTo(sf.Type).Implements(isZeroerType) {
-					p.callsIsZero = true
-				}
-			case "string":
-				return false
-			}
-		}
-		p.byName[name] = len(p.fields)
-		p.fields = append(p.fields, f)
+		known[name] = true
+		p.fields = append(p.fields, field{plan: b.plan(sf.Type), index: i, name: name, prefix: `"` + name + `":`})
 	}
 	return true
 }

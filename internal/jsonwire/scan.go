@@ -237,12 +237,12 @@ func notPlain(b []byte) uint64 {
 		highs = 0x80 * ones
 	)
 	// A subtraction sets the highest bit of a byte that was smaller. It may borrow
-	// from the bytes above, but these do not matter any more.
+	// from the bytes above, but these do not matter any more. With its second bit
+	// flipped, a quote is next to the control characters, and a space is not.
 	w := binary.LittleEndian.Uint64(b)
-	quote := (w ^ '"'*ones) - ones
+	quoteOrControl := (w ^ 2*ones) - ('"'^2+1)*ones
 	backslash := (w ^ '\\'*ones) - ones
-	control := w - ' '*ones
-	return (w | control | quote | backslash) & highs
+	return (w | quoteOrControl | backslash) & highs
 }
 
 // plainLen returns how many bytes of b come before the first that is not plain.
