@@ -94,7 +94,7 @@ func FuzzValidate(f *testing.F) {
 			PublicMetadata: Metadata(public), PrivateMetadata: json.RawMessage(private), ExpiresInDays: days,
 		}
 		var p problems
-		p.invitation(0, &params, nil)
+		p.invitation(0, &params, nil, nil)
 		if p.err() == nil {
 			// The server is to know the role and the inviter; the rest is what is tried.
 			server.AddRole(role, "Role")

@@ -153,7 +153,7 @@ func decodeInvitation(data []byte) (*OrganizationInvitation, error) {
 func (s *OrganizationsService) CreateInvitation(ctx context.Context, organizationID string, params CreateInvitationParams) (*OrganizationInvitation, error) {
 	var p problems
 	p.id("organization_id", organizationID)
-	wire, _ := p.invitation(0, &params, nil)
+	wire, _ := p.invitation(0, &params, nil, nil)
 	if err := p.err(); err != nil {
 		return nil, err
 	}

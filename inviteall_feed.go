@@ -79,7 +79,7 @@ func (f *feed) pull(invitations iter.Seq[CreateInvitationParams]) {
 // readInput checks an input, and encodes its metadata.
 func readInput(index int, params *CreateInvitationParams) input {
 	var p problems
-	wire, _ := p.invitation(index, params, nil)
+	wire, _ := p.invitation(index, params, nil, nil)
 	if params.Notify != nil {
 		wire.Notify = new(*params.Notify)
 	}

@@ -148,7 +148,7 @@ func (s *OrganizationsService) retire(ctx context.Context, organizationID string
 // spent. Revoking the invitation would then leave none.
 func (s *OrganizationsService) canCreate(ctx context.Context, params *CreateInvitationParams) error {
 	var p problems
-	p.invitation(0, params, nil)
+	p.invitation(0, params, nil, nil)
 	if err := p.err(); err != nil {
 		return err
 	}

@@ -70,8 +70,13 @@ func (p *problems) invitations(params []CreateInvitationParams) []wireInvitation
 	}
 	metadata := make([]byte, 0, size)
 	var keys [MaxBulkInvitations]string // more than one call can carry are refused in any case
+	var like *CreateInvitationParams // the last in which nothing is wrong
 	for i := range params {
-		wire[i], metadata = p.invitation(i, &params[i], metadata)
+		faults := len(*p)
+		wire[i], metadata = p.invitation(i, &params[i], like, metadata)
+		if len(*p) == faults {
+			like = &params[i]
+		}
 		if i >= len(keys) || params[i].EmailAddress == "" {
 			continue
 		}
@@ -155,15 +160,23 @@ func (w *wireInvitation) params() CreateInvitationParams {
 	return params
 }
 
-// invitation checks one of the params. Its metadata is encoded at the end of buf.
-func (p *problems) invitation(i int, params *CreateInvitationParams, buf []byte) (wireInvitation, []byte) {
+// invitation checks one of the params, whose texts are mostly those of an earlier one
+// in which nothing is wrong. Its metadata is encoded at the end of buf.
+func (p *problems) invitation(i int, params, like *CreateInvitationParams, buf []byte) (wireInvitation, []byte) {
+	if like == nil {
+		like = new(CreateInvitationParams)
+	}
 	p.address(i, "email_address", params.EmailAddress)
 	if params.Role == "" {
 		p.add(i, "role", "must not be empty")
 	}
-	p.text(i, "role", string(params.Role))
-	p.text(i, "inviter_user_id", params.InviterUserID)
-	if params.RedirectURL != "" {
+	if params.Role != like.Role {
+		p.text(i, "role", string(params.Role))
+	}
+	if params.InviterUserID != like.InviterUserID {
+		p.text(i, "inviter_user_id", params.InviterUserID)
+	}
+	if params.RedirectURL != like.RedirectURL && params.RedirectURL != "" {
 		if fault := redirectFault(params.RedirectURL); fault != "" {
 			p.add(i, "redirect_url", "%s", fault)
 		}

@@ -388,3 +388,22 @@ func TestValidateMemberships(t *testing.T) {
 	assert.Equal(t, []string{"-1 organization_id"}, found(t, err))
 	assert.Equal(t, 3, recorder.count())
 }
+
+// What is the same as in an earlier invitation is not checked again, unless it was wrong.
+func TestValidateLikeBefore(t *testing.T) {
+	t.Parallel()
+	const good, bad = "https://example.com/", "example.com"
+	params := make([]CreateInvitationParams, 6)
+	for i, url := range []string{good, bad, bad, good, "", bad} {
+		params[i] = person(strings.Repeat("a", i+1) + "@example.com")
+		params[i].RedirectURL = url
+	}
+	params[3].Role, params[4].Role, params[5].Role = "", "", "org: admin"
+	var p problems
+	p.invitations(params)
+	var got []string
+	for _, problem := range p {
+		got = append(got, fmt.Sprintf("%d %s", problem.Index, problem.Field))
+	}
+	assert.Equal(t, []string{"1 redirect_url", "2 redirect_url", "3 role", "4 role", "5 role", "5 redirect_url"}, got)
+}

@@ -32,7 +32,7 @@ type decoder struct {
 const (
 	stringPiece   = 1 << 10
 	verbatimPiece = 4 << 10
-	slabPiece     = 4 << 10
+	slabPiece     = 2 << 10
 )
 
 // value decodes a value into v.

@@ -182,12 +182,7 @@ func (s *scanner) str() bool {
 	}
 	plain := true
 	for i := s.i + 1; ; {
-		for ; i+8 <= len(s.data); i += 8 {
-			if mask := notPlain(s.data[i:]); mask != 0 {
-				i += bits.TrailingZeros64(mask) / 8
-				break
-			}
-		}
+		i += plainLen(s.data[i:])
 		switch c := s.at(i); {
 		case c == '"':
 			s.i, s.plain = i+1, plain
@@ -201,8 +196,6 @@ func (s *scanner) str() bool {
 		case c == '\\' && strings.IndexByte(escapes, s.at(i+1)) >= 0:
 			plain = false
 			i += 2
-		case c >= ' ' && c != '\\':
-			i++ // one of the last seven bytes of the document
 		default:
 			s.i = i
 			return s.fail("a valid string")
@@ -247,15 +240,24 @@ func notPlain(b []byte) uint64 {
 
 // plainLen returns how many bytes of b come before the first that is not plain.
 func plainLen(b []byte) int {
-	i := 0
-	for ; i+8 <= len(b); i += 8 {
-		if mask := notPlain(b[i:]); mask != 0 {
-			return i + bits.TrailingZeros64(mask)/8
+	rest := b
+	for len(rest) >= 16 {
+		mask := notPlain(rest)
+		if mask == 0 {
+			if mask = notPlain(rest[8:]); mask == 0 {
+				rest = rest[16:]
+				continue
+			}
+			rest = rest[8:]
+		}
+		return len(b) - len(rest) + bits.TrailingZeros64(mask)/8
+	}
+	for i, c := range rest {
+		if c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			return len(b) - len(rest) + i
 		}
 	}
-	var last [8]byte // ends in a control character
-	copy(last[:], b[i:])
-	return i + bits.TrailingZeros64(notPlain(last[:]))/8
+	return len(b)
 }
 
 // appendUnquoted appends what b stands for, a valid string without its quotes.
