@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"time"
@@ -74,12 +75,9 @@ func (c *Client) newRequest(ctx context.Context, call *call, delivery *delivery)
 		return nil, err
 	}
 	delivery.target = req.URL
-	c.authorize(req.Header)
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Clerk-API-Version", c.apiVersion)
-	req.Header.Set("User-Agent", c.userAgent)
+	maps.Copy(req.Header, c.header())
 	if call.payload != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header["Content-Type"] = jsonType
 		delivery.body = new(payloadReader)
 		delivery.body.bytes.Reset(call.payload)
 		req.Body, req.ContentLength = delivery.body, int64(len(call.payload))
@@ -89,6 +87,10 @@ func (c *Client) newRequest(ctx context.Context, call *call, delivery *delivery)
 	}
 	return req, nil
 }
+
+// jsonType is shared by all requests, as the values of Client.header are: a transport
+// that changes a header sets it, and does not write into its values.
+var jsonType = []string{"application/json"}
 
 // exchange hands a request to the transport. An http.Client would read the redirects
 // that it is told not to follow, and ask for the body to send it there.

@@ -288,3 +288,24 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// The values of headers are shared by all requests: what a transport sets or adds in one
+// is not in the next.
+func TestHeadersStayApart(t *testing.T) {
+	t.Parallel()
+	client := newTestClient(t, transportFunc(func(req *http.Request) (*http.Response, error) {
+		for name, values := range req.Header {
+			require.Len(t, values, 1, name)
+			require.NotContains(t, values[0], "changed", name)
+		}
+		for name := range req.Header {
+			req.Header.Add(name, "changed")
+			req.Header.Set("X-"+name, "changed")
+		}
+		return canned(req, 200, `{"data":[{"id":"orginv_1"}]}`), nil
+	}))
+	for range 3 {
+		_, err := client.Organizations.CreateInvitationBulk(t.Context(), "org_1", []CreateInvitationParams{person("ada@example.com")})
+		require.NoError(t, err)
+	}
+}

@@ -42,11 +42,11 @@ type Client struct {
 	maxRetries int
 	clock      *serverClock // nil where the server's time does not matter
 
-	// authorize puts the secret key into a request; secret is what takes it out of all
-	// that comes back. They are functions because no printer, encoder or logger can look
-	// into one.
-	authorize func(http.Header)
-	secret    func() keyRedactor
+	// header is what every request says, the secret key included; secret is what takes
+	// the key out of all that comes back. They are functions because no printer, encoder
+	// or logger can look into one.
+	header func() http.Header
+	secret func() keyRedactor
 
 	// speaksHTTP1 tells whether the last answer came over HTTP/1. Copies share it.
 	speaksHTTP1 *atomic.Bool
@@ -90,8 +90,12 @@ func newClient(keyName, secretKey string, opts []Option) (*Client, error) {
 		return nil, errors.Join(faults...)
 	}
 	c.http = prepareHTTPClient(c.http)
-	bearer := "Bearer " + secretKey
-	c.authorize = func(h http.Header) { h.Set("Authorization", bearer) }
+	header := http.Header{}
+	header.Set("Authorization", "Bearer "+secretKey)
+	header.Set("Accept", "application/json")
+	header.Set("Clerk-API-Version", c.apiVersion)
+	header.Set("User-Agent", c.userAgent)
+	c.header = func() http.Header { return header }
 	hidden := newKeyRedactor(secretKey)
 	c.secret = func() keyRedactor { return hidden }
 	c.speaksHTTP1 = new(atomic.Bool)

@@ -129,9 +129,7 @@ func TestNewClientFromEnv(t *testing.T) {
 	client, err = NewClientFromEnv()
 	require.NoError(t, err)
 	assert.Equal(t, DefaultBaseURL, client.baseURL)
-	header := http.Header{}
-	client.authorize(header)
-	assert.Equal(t, "Bearer "+key, header.Get("Authorization"))
+	assert.Equal(t, "Bearer "+key, client.header().Get("Authorization"))
 
 	t.Setenv("CLERK_API_URL", "https://clerk.example.com")
 	client, err = NewClientFromEnv()

@@ -146,7 +146,7 @@ func TestCallsOnTheWire(t *testing.T) {
 		assert.Equal(t, call.query, req.URL.RawQuery)
 		assert.Equal(t, call.body, body)
 		want := http.Header{}
-		client.authorize(want)
+		want.Set("Authorization", client.header().Get("Authorization"))
 		want.Set("Accept", "application/json")
 		want.Set("Clerk-Api-Version", "2026-05-12")
 		want.Set("User-Agent", "clerkorg-go/"+Version)

@@ -70,7 +70,7 @@ func (p *problems) invitations(params []CreateInvitationParams) []wireInvitation
 	}
 	metadata := make([]byte, 0, size)
 	var keys [MaxBulkInvitations]string // more than one call can carry are refused in any case
-	var like *CreateInvitationParams // the last in which nothing is wrong
+	var like *CreateInvitationParams    // the last in which nothing is wrong
 	for i := range params {
 		faults := len(*p)
 		wire[i], metadata = p.invitation(i, &params[i], like, metadata)

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	secretKey      = "sk_test_bench"
+	secretKey      = "sk_test_7hnXoP2uBqLeN4sZwYvRt6kGcDmJ8fTaQ3yHb5nUx1W"
 	organizationID = "org_2bqLZ4pVn8xT0yQmWc7RkJd1sHf"
 )
 

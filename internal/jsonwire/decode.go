@@ -115,10 +115,12 @@ func (d *decoder) delegate(p *plan, v reflect.Value, depth int) bool {
 }
 
 func (d *decoder) object(p *plan, v reflect.Value, depth int) bool {
-	guess := 0 // members mostly come in the order of the fields
+	f := -1
 	for more := d.open('{', depth); more; more = d.next('{') {
-		f := d.name(p, guess)
-		if f < 0 {
+		// Members mostly come in the order of the fields.
+		if f++; f < len(p.fields) && d.exactly(p.fields[f].prefix) {
+			d.space()
+		} else if f = d.name(p, f+1); f < 0 {
 			if d.err != nil || !d.skip(depth) {
 				return false
 			}
@@ -129,22 +131,17 @@ func (d *decoder) object(p *plan, v reflect.Value, depth int) bool {
 			d.err.within(field.name)
 			return false
 		}
-		guess = f + 1
 	}
 	return d.err == nil
 }
 
 // name moves past the name of a member and its colon, and returns the index of the
-// field that is called like it, -1 if there is none. The guess and the field after it
-// are worth a look before the name is even scanned.
+// field that is called like it, -1 if there is none. The guess is worth a look before
+// the name is even scanned.
 func (d *decoder) name(p *plan, guess int) int {
-	for f := guess; f < min(guess+2, len(p.fields)); f++ {
-		prefix := p.fields[f].prefix
-		if end := d.i + len(prefix); end <= len(d.data) && string(d.data[d.i:end]) == prefix {
-			d.i = end
-			d.space()
-			return f
-		}
+	if guess < len(p.fields) && d.exactly(p.fields[guess].prefix) {
+		d.space()
+		return guess
 	}
 	start := d.i
 	if !d.str() {
@@ -229,24 +226,24 @@ func (d *decoder) newValue(p *plan) reflect.Value {
 
 // integer moves past a number that is whole and short, the usual one.
 func (d *decoder) integer() (n int64, ok bool) {
-	i := d.i
-	if d.at(i) == '-' {
-		i++
+	rest := d.data[d.i:]
+	negative := len(rest) > 0 && rest[0] == '-'
+	if negative {
+		rest = rest[1:]
 	}
-	start := i
-	c := d.at(i)
-	for ; isDigit(c); c = d.at(i) {
-		n = 10*n + int64(c-'0')
-		i++
+	digits := 0
+	for digits < len(rest) && isDigit(rest[digits]) {
+		n = 10*n + int64(rest[digits]-'0')
+		digits++
 	}
-	digits := i - start
-	if digits == 0 || digits > 18 || digits > 1 && d.data[start] == '0' || c == '.' || c|0x20 == 'e' {
+	end := len(d.data) - len(rest) + digits
+	if c := d.at(end); digits == 0 || digits > 18 || digits > 1 && rest[0] == '0' || c == '.' || c|0x20 == 'e' {
 		return 0, false
 	}
-	if start > d.i {
+	if negative {
 		n = -n
 	}
-	d.i = i
+	d.i = end
 	return n, true
 }
 

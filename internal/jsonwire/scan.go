@@ -26,6 +26,7 @@ type scanner struct {
 	err    *DecodeError
 }
 
+//go:noinline so that what never fails stays small
 func (s *scanner) fail(expected string) bool {
 	s.err = &DecodeError{Offset: s.i, Expected: expected}
 	return false
@@ -108,6 +109,10 @@ func (s *scanner) open(opening byte, depth int) bool {
 // next moves from the end of a member to the next one. If there is none, it leaves
 // the array or object and reports false.
 func (s *scanner) next(opening byte) bool {
+	if i := s.i; i+1 < len(s.data) && s.data[i] == ',' && s.data[i+1] > ' ' {
+		s.i = i + 1 // the usual case, in few steps
+		return true
+	}
 	s.space()
 	switch s.at(s.i) {
 	case ',':
@@ -131,9 +136,14 @@ func (s *scanner) colon() bool {
 }
 
 func (s *scanner) literal(want string) bool {
-	end := s.i + len(want)
-	if end > len(s.data) || string(s.data[s.i:end]) != want {
-		return s.fail(want)
+	return s.exactly(want) || s.fail(want)
+}
+
+// exactly moves past text, if it is there.
+func (s *scanner) exactly(text string) bool {
+	end := s.i + len(text)
+	if end > len(s.data) || string(s.data[s.i:end]) != text {
+		return false
 	}
 	s.i = end
 	return true
@@ -163,15 +173,12 @@ func (s *scanner) number() bool {
 }
 
 func (s *scanner) digits() bool {
-	i := s.i
-	for isDigit(s.at(i)) {
-		i++
+	n, rest := 0, s.data[s.i:]
+	for n < len(rest) && isDigit(rest[n]) {
+		n++
 	}
-	if i == s.i {
-		return s.fail("a number")
-	}
-	s.i = i
-	return true
+	s.i += n
+	return n > 0 || s.fail("a number")
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
@@ -180,21 +187,27 @@ func (s *scanner) str() bool {
 	if s.at(s.i) != '"' {
 		return s.fail("a string")
 	}
-	plain := true
-	for i := s.i + 1; ; {
-		i += plainLen(s.data[i:])
+	i := s.i + 1
+	i += plainLen(s.data[i:])
+	if s.plain = s.at(i) == '"'; s.plain {
+		s.i = i + 1
+		return true
+	}
+	return s.oddStr(i)
+}
+
+// oddStr is the rest of a string from something at i that does not stand for itself.
+func (s *scanner) oddStr(i int) bool {
+	for ; ; i += plainLen(s.data[i:]) {
 		switch c := s.at(i); {
 		case c == '"':
-			s.i, s.plain = i+1, plain
+			s.i = i + 1
 			return true
 		case c >= utf8.RuneSelf:
-			plain = false
 			i++
 		case c == '\\' && s.at(i+1) == 'u' && unicodeEscape(s.data[i:]) >= 0:
-			plain = false
 			i += 6
 		case c == '\\' && strings.IndexByte(escapes, s.at(i+1)) >= 0:
-			plain = false
 			i += 2
 		default:
 			s.i = i
