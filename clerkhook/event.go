@@ -53,7 +53,7 @@ type Event struct {
 	// where the event has no data.
 	Data any
 
-	data jsonwire.Raw
+	data json.RawMessage
 }
 
 // Decode decodes the data of an event of any type into v, a non-nil pointer: those
@@ -118,7 +118,7 @@ type DeletedObject struct {
 // decodeEvent decodes the body of a genuine delivery.
 func decodeEvent(id string, body []byte) (*Event, error) {
 	var envelope struct {
-		Data       jsonwire.Raw       `json:"data"`
+		Data       json.RawMessage    `json:"data"`
 		InstanceID string             `json:"instance_id"`
 		Timestamp  clerkorg.Timestamp `json:"timestamp"`
 		Type       string             `json:"type"`

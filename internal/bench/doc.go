@@ -1,10 +1,12 @@
-// Package bench measures the SDK against a floor: what a careful person would
-// write by hand for the same two calls with net/http and encoding/json. It holds
-// benchmarks and tests only.
+// Package bench measures the SDK beside others: the floor, which is what a careful
+// person would write by hand for the same calls with net/http and encoding/json; the
+// limit, the same with encoders and decoders for those structs alone; clerk-sdk-go; and
+// x/time/rate. It is a module of its own, because the SDK depends on none of them, and
+// holds benchmarks and tests only.
 //
-//	go test -run '^$' -bench . ./internal/bench
+//	go test ./internal/bench                        # what may not become worse
+//	go test -run Table -bench . ./internal/bench    # a table, and the benchmarks
 //
-// The metric x-floor is the SDK's time divided by the floor's, both taken in the
-// same run in alternating rounds, so that a noisy machine disturbs both alike:
-// below 1 is faster than the floor.
+// With -update the table is written into docs/performance.md, with -callgrind it counts
+// instructions too (where valgrind is, and best with CGO_ENABLED=0).
 package bench

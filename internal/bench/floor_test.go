@@ -110,10 +110,13 @@ func (p *plain) call(ctx context.Context, method, path string, body []byte) (*fl
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("status %s", resp.Status)
 	}
-	answer := make([]byte, max(resp.ContentLength, 0))
-	if _, err := io.ReadFull(resp.Body, answer); err != nil {
+	var answer bytes.Buffer
+	if resp.ContentLength > 0 {
+		answer.Grow(int(resp.ContentLength) + bytes.MinRead)
+	}
+	if _, err := answer.ReadFrom(resp.Body); err != nil {
 		return nil, err
 	}
 	list := new(floorList)
-	return list, p.decode(answer, list)
+	return list, p.decode(answer.Bytes(), list)
 }
