@@ -5,7 +5,7 @@
 // holds benchmarks and tests only.
 //
 //	go test ./internal/bench                        # what may not become worse
-//	go test -run Table -bench . ./internal/bench    # a table, and the benchmarks
+//	go test ./internal/bench -run Table -bench .    # a table, and the benchmarks
 //
 // With -update the table is written into docs/performance.md, with -callgrind it counts
 // instructions too (where valgrind is, and best with CGO_ENABLED=0).

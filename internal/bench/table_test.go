@@ -22,7 +22,7 @@ var (
 
 const (
 	document    = "../../docs/performance.md"
-	tableBegins = "<!-- written by: go test -run Table -bench . -update ./internal/bench -->\n"
+	tableBegins = "<!-- written by: go test ./internal/bench -run Table -bench . -update -->\n"
 	tableEnds   = "<!-- end -->\n"
 )
 
