@@ -19,7 +19,7 @@ import (
 	"github.com/clerkorg/clerkorg-go/clerktest"
 )
 
-var update = flag.Bool("update", false, "draw quota.svg again")
+var update = flag.Bool("update", false, "draw the pictures again")
 
 const (
 	picture = "quota.svg"

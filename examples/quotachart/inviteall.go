@@ -29,11 +29,12 @@ func parseMeasures(text string) (where string, measures []measure, err error) {
 }
 
 func formatMeasures(where string, measures []measure) string {
-	text := "# " + where + "\n"
+	var text strings.Builder
+	fmt.Fprintf(&text, "# %s\n", where)
 	for _, m := range measures {
-		text += fmt.Sprintf("%d,%.3f,%.2f\n", m.people, m.seconds, m.mib)
+		fmt.Fprintf(&text, "%d,%.3f,%.2f\n", m.people, m.seconds, m.mib)
 	}
-	return text
+	return text.String()
 }
 
 const inviteAllTitle = "InviteAll: what a run takes, over the number of people"
@@ -99,15 +100,12 @@ func (p panel) draw(line func(string, ...any), measures []measure) {
 	start := max(float64(first.people), float64(last.people)*math.Pow(10, low)/p.value(last))
 	line(`<path d="M%.1f %.1fL%.1f %.1f" stroke="%s" stroke-dasharray="4 4"/>`,
 		x(start), y(p.value(last)*start/float64(last.people)), x(float64(last.people)), y(p.value(last)), faint)
-	path := "M"
+	var path strings.Builder
 	for i, m := range measures {
-		if i > 0 {
-			path += "L"
-		}
-		path += fmt.Sprintf("%.1f %.1f", x(float64(m.people)), y(p.value(m)))
+		fmt.Fprintf(&path, "%c%.1f %.1f", "ML"[min(i, 1)], x(float64(m.people)), y(p.value(m)))
 		line(`<circle cx="%.1f" cy="%.1f" r="3.5" fill="%s"/>`, x(float64(m.people)), y(p.value(m)), p.color)
 	}
-	line(`<path d="%s" fill="none" stroke="%s" stroke-width="2.5" stroke-linejoin="round"/>`, path, p.color)
+	line(`<path d="%s" fill="none" stroke="%s" stroke-width="2.5" stroke-linejoin="round"/>`, path.String(), p.color)
 }
 
 func short(people float64) string {

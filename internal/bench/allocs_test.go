@@ -48,7 +48,7 @@ func TestGrowth(t *testing.T) {
 		return
 	}
 	listOf := func(n int) func(context.Context) error {
-		return contenders(t, canned(nil), canned(answer(n, 192, 281)), "")[0].list
+		return contenders(t, canned(nil), canned(answer(n, 281)), "")[0].list
 	}
 	for name, grow := range map[string]func(n int) (allocs, bytes, calls uint64){
 		"a list": func(n int) (allocs, bytes, calls uint64) {

@@ -48,6 +48,15 @@ func repeatCrowd(b *testing.B, call func(context.Context) error) {
 	}
 }
 
+// compare repeats ours, and reports its CPU time as a multiple of the other's.
+func compare(b *testing.B, ours, theirs func(context.Context) error) {
+	b.Helper()
+	repeat(b, ours)
+	b.StopTimer()
+	_, shares := duel(b, []func(context.Context) error{ours, theirs})
+	b.ReportMetric(shares[0], "x-floor")
+}
+
 const parallel = 16
 
 // crowd makes so many calls, 16 at a time.

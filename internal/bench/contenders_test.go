@@ -104,5 +104,5 @@ func TestOfficialReadsTheList(t *testing.T) {
 	list, err := newOfficial(canned(listAnswer()), "").List(t.Context(), &organizationinvitation.ListParams{OrganizationID: organizationID})
 	require.NoError(t, err)
 	require.Len(t, list.OrganizationInvitations, 500)
-	require.JSONEq(t, string(metadata(499, 192)), string(list.OrganizationInvitations[499].PublicMetadata))
+	require.JSONEq(t, string(metadata(499, publicSize)), string(list.OrganizationInvitations[499].PublicMetadata))
 }

@@ -14,6 +14,7 @@ import (
 const (
 	secretKey      = "sk_test_7hnXoP2uBqLeN4sZwYvRt6kGcDmJ8fTaQ3yHb5nUx1W"
 	organizationID = "org_2bqLZ4pVn8xT0yQmWc7RkJd1sHf"
+	publicSize     = 192 // of an invitation's public metadata, in bytes
 )
 
 // metadata is an object such as programs keep there, of about size bytes.
@@ -43,16 +44,16 @@ func floorRequest() []floorParams {
 			Role:           "org:member",
 			InviterUserID:  inviter(0),
 			RedirectURL:    "https://app.example.com/welcome?from=invitation",
-			PublicMetadata: metadata(i, 192),
+			PublicMetadata: metadata(i, publicSize),
 			ExpiresInDays:  14,
 		}
 	}
 	return params
 }
 
-// answer is what Clerk answers for n invitations, each with metadata of so many
-// bytes, public and private. Members come in the order of Clerk's description.
-func answer(n, public, private int) []byte {
+// answer is what Clerk answers for n invitations, each with private metadata of so many
+// bytes. Members come in the order of Clerk's description.
+func answer(n, private int) []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"data":[`)
 	for i := range n {
@@ -64,7 +65,7 @@ func answer(n, public, private int) []byte {
 		fmt.Fprintf(&b, `"public_inviter_data":{"user_id":%q,"first_name":%q,"last_name":"Lovelace",`, inviter(i), []string{"Ada", "Augusta", "King"}[i/10%3])
 		fmt.Fprintf(&b, `"image_url":"https://img.clerk.com/eyJ0eXBlIjoiZGVmYXVsdCIsImlpZCI6Imluc18yYXFMWjRwVm44eFQweVFtV2M3UmtKZDFzSGYi%02d",`, i/10%3)
 		fmt.Fprintf(&b, `"has_image":true,"identifier":"inviter%d@example.com"},"status":"pending",`, i/10%3)
-		fmt.Fprintf(&b, `"public_metadata":%s,"private_metadata":%s,`, metadata(i, public), metadata(i, private))
+		fmt.Fprintf(&b, `"public_metadata":%s,"private_metadata":%s,`, metadata(i, publicSize), metadata(i, private))
 		fmt.Fprintf(&b, `"url":"https://accounts.example.com/v1/tickets/accept?ticket=eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.%05d",`, i)
 		fmt.Fprintf(&b, `"expires_at":%d,"created_at":%d,"updated_at":%d}`, 1781172000000+i, 1778580000000+i, 1778580000000+i)
 	}
@@ -72,8 +73,8 @@ func answer(n, public, private int) []byte {
 	return b.Bytes()
 }
 
-func bulkAnswer() []byte { return answer(10, 192, 458) }
-func listAnswer() []byte { return answer(500, 192, 281) }
+func bulkAnswer() []byte { return answer(10, 458) }
+func listAnswer() []byte { return answer(500, 281) }
 
 // canned is a transport that answers always the same, without a network.
 type canned []byte

@@ -53,7 +53,7 @@ func BenchmarkWebhook(b *testing.B) {
 	var list struct {
 		Data []map[string]any `json:"data"`
 	}
-	require.NoError(b, json.Unmarshal(answer(1, 192, 458), &list))
+	require.NoError(b, json.Unmarshal(answer(1, 458), &list))
 	list.Data[0]["user_id"] = "user_2bqLZ4pVn8xT0yQmWc7RkJd1sHf"
 	body, err := json.Marshal(map[string]any{
 		"object": "event", "type": "organizationInvitation.accepted", "timestamp": 1779009000456, "instance_id": "ins_1", "data": list.Data[0],

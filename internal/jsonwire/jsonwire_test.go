@@ -95,8 +95,6 @@ type even struct{ N int }
 
 func (e even) IsZero() bool { return e.N%4 == 0 }
 
-type zeroer interface{ IsZero() bool }
-
 type embedding struct {
 	organization
 	*inviter
