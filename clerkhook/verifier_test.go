@@ -161,7 +161,7 @@ func TestTolerance(t *testing.T) {
 		}
 		assert.ErrorIs(t, err, ErrStale, test.at)
 		assert.ErrorContains(t, err, test.want)
-		// Who cannot sign learns nothing of the clock.
+		// A sender that cannot sign learns nothing of the clock.
 		_, err = newTestVerifier(t, test.opts...).Verify(signedAt(t, secretB, "msg_1", test.at, body), body)
 		assert.Equal(t, ErrBadSignature, err)
 	}

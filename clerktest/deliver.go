@@ -40,7 +40,7 @@ type webhooks struct {
 	log     []Delivery
 }
 
-// message is an event on its way. It is in one place at a time, and who has it may
+// message is an event on its way. It is in one place at a time, whose holder may
 // change it.
 type message struct {
 	id, kind string
