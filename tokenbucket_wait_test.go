@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -218,11 +219,17 @@ func TestBucketGrowsEvenly(t *testing.T) {
 				}
 				return best
 			}
-			few, many := measure(1_000), measure(10_000)
-			t.Logf("queue, cancel the first, cancel the last, serve: %s for 1,000, %s for 10,000", few, many)
-			for i := range few {
-				assert.Less(t, many[i], 40*few[i], "%s against %s", many[i], few[i])
+			// A machine that is busy makes some of the measurements useless, but none that
+			// grows with the square ever stays below the bound.
+			var few, many [4]time.Duration
+			even := func() bool {
+				few, many = measure(1_000), measure(10_000)
+				return !slices.ContainsFunc([]int{0, 1, 2, 3}, func(i int) bool { return many[i] >= 40*few[i] })
 			}
+			for try := 1; !even(); try++ {
+				require.Less(t, try, 10, "%s for 10,000 against %s for 1,000", many, few)
+			}
+			t.Logf("queue, cancel the first, cancel the last, serve: %s for 1,000, %s for 10,000", few, many)
 		})
 	}
 }
