@@ -323,5 +323,5 @@ func TestReplicas(t *testing.T) {
 	assert.Equal(t, "quota_unknown", got.Code)
 	assert.Empty(t, got.outcomes(), "certainly not invited")
 	assert.Equal(t, 2, f.clerk.CallCount(clerktest.OpBulk))
-	assert.Regexp(t, `"level":"ERROR","msg":"problem","status":503,"code":"quota_unknown","err":\{"quota":"[a-z.]+","limiter_error":"[^"]*refused`, f.log.String())
+	assert.Regexp(t, `"level":"ERROR","msg":"problem","status":503,"code":"quota_unknown","err":\{"reason":"[^"]*","cause":\{"quota":"[a-z.]+","limiter_error":"[^"]*refused`, f.log.String())
 }
