@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -128,25 +129,27 @@ func TestInviteAllIsLazy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, server *clerktest.Server) {
 				server.AddInvitation(server.OrganizationID(), "pending@example.com", "org:member")
-				read, open := 0, true
+				var read atomic.Int64
+				var open atomic.Bool
+				open.Store(true)
 				endless := func(yield func(CreateInvitationParams) bool) {
-					defer func() { open = false }()
-					for yield(person(address(read))) {
-						read++
+					defer open.Store(false)
+					for yield(person(address(int(read.Load())))) {
+						read.Add(1)
 					}
 				}
 				results := inMemory(t, server).Organizations.InviteAll(t.Context(), server.OrganizationID(), endless, nil)
-				assert.Zero(t, read, "read before it was ranged over")
+				assert.Zero(t, read.Load(), "read before it was ranged over")
 				got := 0
 				for _, err := range results {
 					require.NoError(t, err)
-					require.LessOrEqual(t, read, got+2*maxUndecided)
+					require.LessOrEqual(t, int(read.Load()), got+2*maxUndecided)
 					if got++; got == 5000 {
 						break
 					}
 				}
 				assert.Equal(t, 5000, got)
-				assert.False(t, open, "the input was not closed")
+				assert.False(t, open.Load(), "the input was not closed")
 				calls := server.CallCount(clerktest.OpAny)
 				time.Sleep(3 * time.Hour)
 				assert.LessOrEqual(t, server.CallCount(clerktest.OpAny), calls+12, "more than what was on its way")

@@ -247,7 +247,7 @@ func TestUnmarshalMixed(t *testing.T) {
 		}
 	}
 	r := rand.New(rand.NewPCG(1, 2))
-	for n := range 5000 {
+	for range 5000 {
 		var some []string
 		for range 1 + r.IntN(6) {
 			some = append(some, members[r.IntN(len(members))])
@@ -256,10 +256,8 @@ func TestUnmarshalMixed(t *testing.T) {
 		if i := r.IntN(len(doc)); r.IntN(3) == 0 {
 			doc[i] = doc[r.IntN(len(doc))]
 		}
-		t.Run(fmt.Sprintf("document=%d", n), func(t *testing.T) {
-			agree(t, doc, preset)
-			agree(t, append(append([]byte(`{"children":[`), doc...), `,{}]}`...), preset)
-		})
+		agree(t, doc, preset)
+		agree(t, append(append([]byte(`{"children":[`), doc...), `,{}]}`...), preset)
 	}
 }
 
