@@ -336,3 +336,15 @@ func TestRedactIsLinear(t *testing.T) {
 		assert.NotEmpty(t, redact(key, text))
 	}
 }
+
+// A long answer is searched only where something in it stands for a part of the key.
+func TestMayBeEscaped(t *testing.T) {
+	t.Parallel()
+	key := newKeyRedactor("sk_test_" + strings.Repeat("aB3_", 8))
+	for _, text := range []string{`\u0061`, `\\\\u0042`, `%61`, `%2562`, `x%5Fx`, `&#97;`, `&#x42;`, `& &amp; &#51;`, `% %%41`, `\x61`, `&lowbar;`} {
+		assert.True(t, key.mayBeEscaped([]byte(text)), text)
+	}
+	for _, text := range []string{``, `aB3_`, `?a=1&b=2&c`, `%20%2F%3D`, `100%`, `\"`, `\`, `&`, `%`, `\u00e9\u003c`, `&amp;&quot;`} {
+		assert.False(t, key.mayBeEscaped([]byte(text)), text)
+	}
+}
