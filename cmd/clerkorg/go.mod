@@ -4,7 +4,9 @@ go 1.26.0
 
 require (
 	github.com/clerkorg/clerkorg-go v0.0.0
+	github.com/creack/pty v1.1.24
 	github.com/gofrs/flock v0.13.2
+	github.com/hinshun/vt10x v0.0.0-20220301184237-5011da428d02
 	github.com/mattn/go-runewidth v0.0.30
 	github.com/spf13/cobra v1.10.2
 	github.com/stretchr/testify v1.12.1

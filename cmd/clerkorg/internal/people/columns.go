@@ -3,6 +3,7 @@ package people
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -47,12 +48,7 @@ func findColumn(cells []string, what, wanted string, known []string) (int, error
 	if wanted == "" {
 		return oneOf(cells, what, func(cell string) bool {
 			name := plain(cell)
-			for _, k := range known {
-				if name == k {
-					return true
-				}
-			}
-			return false
+			return slices.Contains(known, name)
 		})
 	}
 	for _, equal := range []func(cell string) bool{

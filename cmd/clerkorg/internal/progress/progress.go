@@ -137,12 +137,28 @@ type block struct {
 
 	mu   sync.Mutex
 	last Status
+
+	below []string // the lines below the bar in the frame that is being drawn
 }
+
+// blockLines is how many lines there may be below the bar.
+const blockLines = 12
 
 func newBlock(out io.Writer, o Options) *block {
 	b := &block{Options: o}
 	b.progress = mpb.New(mpb.WithOutput(out))
-	b.bar = b.progress.New(0, filler(b.head), mpb.BarFillerTrim(), mpb.BarBtmExtender(mpb.BarFillerFunc(b.below)))
+	// mpb draws the bar and then each of these, and takes each for a line or for none.
+	fillers := make([]mpb.BarFiller, blockLines)
+	for i := range fillers {
+		fillers[i] = mpb.BarFillerFunc(func(w io.Writer, _ decor.Statistics) error {
+			if i >= len(b.below) {
+				return nil
+			}
+			_, err := io.WriteString(w, b.below[i]+"\n")
+			return err
+		})
+	}
+	b.bar = b.progress.New(0, filler(b.head), mpb.BarFillerTrim(), mpb.BarBtmExtender(fillers...))
 	return b
 }
 
@@ -168,10 +184,11 @@ func (b *block) status() Status {
 // terminal may go to the next line when it is filled.
 func widthOf(stat decor.Statistics) int { return max(1, min(stat.AvailableWidth, blockWidth)-1) }
 
-// head draws the first line: the bar.
+// head draws the first line, the bar, and finds out what is below.
 func (b *block) head(w io.Writer, stat decor.Statistics) error {
-	s := b.status()
-	_, err := io.WriteString(w, bar(s.percent(), widthOf(stat)))
+	s, width := b.status(), widthOf(stat)
+	b.below = b.lines(&s, time.Now(), width)
+	_, err := io.WriteString(w, bar(s.percent(), width))
 	return err
 }
 
@@ -190,41 +207,41 @@ func bar(percent, width int) string {
 	return "[" + line + "]" + text
 }
 
-// below draws the lines below the bar.
-func (b *block) below(w io.Writer, stat decor.Statistics) error {
-	s, now, width := b.status(), time.Now(), widthOf(stat)
-	var text strings.Builder
-	paragraph := func(color string, parts ...string) {
-		for _, line := range wrap(strings.Join(parts, ", "), width) {
+// lines are the lines below the bar.
+func (b *block) lines(s *Status, now time.Time, width int) []string {
+	var all []string
+	paragraph := func(color, text string) {
+		for _, line := range wrap(text, width) {
 			if b.Color && color != "" {
 				line = color + line + "\x1b[0m"
 			}
-			text.WriteString(line + "\n")
+			all = append(all, line)
 		}
 	}
-	paragraph("", fmt.Sprintf("%d of %d done", s.Done, s.Total), b.Clock.Span(now.Sub(b.Started)))
+	paragraph("", fmt.Sprintf("%d of %d done, %s", s.Done, s.Total, b.Clock.Span(now.Sub(b.Started))))
+	if stall := s.stall(b.Clock, now); stall != "" {
+		color := ""
+		if s.Err != nil {
+			color = yellow
+		}
+		paragraph(color, stall)
+	}
 	if counts := Counts(s.Outcomes); len(counts) > 0 {
-		paragraph("", counts...)
+		paragraph("", strings.Join(counts, ", "))
 	}
 	for _, part := range s.outlook(b.Clock, now) {
 		paragraph("", part)
 	}
-	if stall := s.stall(b.Clock, now); stall != "" {
-		color := ""
-		if s.Err != nil {
-			color = "\x1b[33m"
-		}
-		paragraph(color, stall)
-	}
-	_, err := io.WriteString(w, text.String())
-	return err
+	return all[:min(len(all), blockLines)]
 }
+
+const yellow = "\x1b[33m"
 
 // wrap breaks text into lines of a width, between words where it can.
 func wrap(text string, width int) []string {
 	var all []string
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		for runewidth.StringWidth(word) > width {
 			if line != "" {
 				all, line = append(all, line), ""
