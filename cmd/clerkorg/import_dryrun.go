@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"math"
 	"time"
 
 	"github.com/clerkorg/clerkorg-go"
@@ -28,7 +29,7 @@ func (im *importer) rehearse(ctx context.Context, conn *connection, list *people
 		return exitError{exitWrongUse, err}
 	}
 	defer journal.Close()
-	look, err := im.newSurveyor(list)
+	look, err := im.newSurveyor(list, math.MaxInt) // there are no results to look into
 	if err != nil {
 		return err
 	}
@@ -49,9 +50,8 @@ func (im *importer) rehearse(ctx context.Context, conn *connection, list *people
 		}
 		person := key(row.Params.EmailAddress)
 		if line, ok := first[person]; ok {
-			if duplicates++; duplicates <= told {
-				im.tell("%s %d: the same address as in %s %d", list.Unit, row.Line, list.Unit, line)
-			}
+			duplicates++
+			im.tell("%s %d: the same address as in %s %d", list.Unit, row.Line, list.Unit, line)
 			continue
 		}
 		first[person] = uint32(row.Line) //nolint:gosec // no file has so many lines

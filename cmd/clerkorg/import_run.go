@@ -73,7 +73,7 @@ func (im *importer) invite(ctx context.Context, conn *connection, list *people.L
 
 // look surveys the file.
 func (j *job) look(ctx context.Context) error {
-	look, err := j.newSurveyor(j.list)
+	look, err := j.newSurveyor(j.list, told)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ type survey struct {
 	roles map[string]int // how many rows have a role that does not look like one
 }
 
-// told is how many lines of a kind are written before it is left to the results.
+// told is how many lines of a kind are written where the results have them all.
 const told = 20
 
 // surveyor looks at rows one by one.
@@ -29,15 +29,16 @@ type surveyor struct {
 	*app
 	list   *people.List
 	client *clerkorg.Client
+	most   int // lines of a kind to write
 }
 
-// newSurveyor returns a surveyor for a list.
-func (a *app) newSurveyor(list *people.List) (*surveyor, error) {
+// newSurveyor returns a surveyor for a list, that writes so many lines of a kind.
+func (a *app) newSurveyor(list *people.List, most int) (*surveyor, error) {
 	client, err := clerkorg.NewClient("sk_test_survey", clerkorg.WithRateLimiter(clerkorg.Unlimited()))
 	if err != nil {
 		return nil, err
 	}
-	return &surveyor{app: a, list: list, client: client, survey: survey{roles: map[string]int{}}}, nil
+	return &surveyor{app: a, list: list, client: client, most: most, survey: survey{roles: map[string]int{}}}, nil
 }
 
 // look takes a row into account, tells what is wrong with it, and reports whether it
@@ -45,7 +46,7 @@ func (a *app) newSurveyor(list *people.List) (*surveyor, error) {
 func (s *surveyor) look(ctx context.Context, row *people.Row) bool {
 	s.rows++
 	if row.Note != "" {
-		if s.noted++; s.noted <= told {
+		if s.noted++; s.noted <= s.most {
 			s.tell("%s %d: %s", s.list.Unit, row.Line, row.Note)
 		}
 	}
@@ -54,7 +55,7 @@ func (s *surveyor) look(ctx context.Context, row *people.Row) bool {
 		fault = s.check(ctx, &row.Params)
 	}
 	if fault != "" {
-		if s.bad++; s.bad <= told {
+		if s.bad++; s.bad <= s.most {
 			s.tell("%s %d: %s", s.list.Unit, row.Line, fault)
 		}
 		return false
@@ -82,7 +83,7 @@ func (s *surveyor) conclude() {
 	for _, more := range []struct {
 		n    int
 		text string
-	}{{s.noted - told, "row"}, {s.bad - told, "bad row"}} {
+	}{{s.noted - s.most, "row"}, {s.bad - s.most, "bad row"}} {
 		if more.n > 0 {
 			s.tell("… and %s", count(more.n, "more "+more.text))
 		}

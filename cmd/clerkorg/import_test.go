@@ -43,7 +43,7 @@ line 1553: column Expires_In_Days: must be a number of days, 1 to 365, or empty
 line 1653: a quotation mark opens cell 2 and none closes it where a cell ends: add it, or double those within the cell
 1700 rows, 0 decided by earlier runs, into "Test Organization" (org_1). Results go to people.results.csv.
 `, text[:strings.Index(text, "csv.\n")+len("csv.\n")])
-		assert.Regexp(t, `\n\[\ds\] 7[67]\d of 1700 done: 7\d\d invited, 5 invited already, 5 members already, 6 duplicates, [67] rejected; waiting for the quota hh:mm; quota left: 0 bulk \+ 0 single; next slot in (59m|1h00m) hh:mm; ends in (1h59m|2h00m) hh:mm\n`, text)
+		assert.Regexp(t, `(?m)^\[\w+\] 7\d\d of 1700 done: 7\d\d invited, .*; waiting for the quota hh:mm; quota left: 0 bulk \+ 0 single; next slot in \w+ hh:mm; ends in \w+ hh:mm$`, text)
 		assert.Equal(t, `Done in 2h00m: all 1700 rows have an outcome.
     1677 invited
        5 invited already

@@ -4,10 +4,11 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,14 +32,43 @@ func TestHalfAMillion(t *testing.T) {
 	require.NoError(t, file.Close())
 
 	cmd := process(t, nil, "import", path, "--dry-run")
-	said, err := cmd.CombinedOutput()
-	require.NoError(t, err, string(said))
-	assert.Contains(t, string(said), "  500000 to be invited\n")
-	assert.Contains(t, string(said), "that takes about 27d 19h.")
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	require.True(t, ok)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	require.NoError(t, cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	// The kernel's final figure also knows the memory of the process that forked.
+	most := 0
+	for sample := time.NewTicker(10 * time.Millisecond); ; {
+		select {
+		case <-sample.C:
+			most = max(most, peakOf(cmd.Process.Pid))
+			continue
+		case err = <-ended:
+			sample.Stop()
+		}
+		break
+	}
+	require.NoError(t, err, said.String())
+	assert.Contains(t, said.String(), "  500000 to be invited\n")
+	assert.Contains(t, said.String(), "that takes about 27d 19h.")
 	spent := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	t.Logf("%d MiB, %s of a processor", usage.Maxrss>>10, spent)
-	assert.Less(t, usage.Maxrss, int64(64<<10), "KiB")
+	t.Logf("%d MiB, %s of a processor", most>>10, spent)
+	assert.Positive(t, most)
+	assert.Less(t, most, 64<<10, "KiB")
 	assert.Less(t, spent, 10*time.Second)
+}
+
+// peakOf is how much memory a process has had at most, in KiB; 0 where it is over.
+func peakOf(pid int) (peak int) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			_, _ = fmt.Sscan(value, &peak)
+		}
+	}
+	return peak
 }

@@ -90,12 +90,12 @@ func TestLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		start := time.Now()
-		status := Status{Total: 2000, Outcomes: map[clerkorg.InviteOutcome]int{}}
+		status := Status{Total: 2000}
 		l := New(&out, Options{Clock: Real, Started: start})
 		l.Update(status)
 		time.Sleep(11 * time.Minute)
 		status.Done, status.Remaining = 750, 1250
-		status.Outcomes[clerkorg.OutcomeInvited] = 750
+		status.Outcomes = map[clerkorg.InviteOutcome]int{clerkorg.OutcomeInvited: 750}
 		status.NextSlotAt, status.EstimatedEnd = start.Add(time.Hour), start.Add(2*time.Hour)
 		l.Update(status)
 		l.Update(status) // no news

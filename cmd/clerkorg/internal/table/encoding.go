@@ -60,9 +60,9 @@ func detect(r io.Reader) (charset, error) {
 		}
 	}
 	switch most := len(start) / 4; {
-	case zeros[1] > most && zeros[0] < zeros[1]/8:
+	case zeros[1] > most && 8*zeros[0] < zeros[1]:
 		return charset{name: "UTF-16 LE", encoding: utf16LE}, nil
-	case zeros[0] > most && zeros[1] < zeros[0]/8:
+	case zeros[0] > most && 8*zeros[1] < zeros[0]:
 		return charset{name: "UTF-16 BE", encoding: utf16BE}, nil
 	}
 	good, bad, err := countRunes(in)

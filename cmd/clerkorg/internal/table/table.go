@@ -114,14 +114,13 @@ func (f *File) spool(write func(io.Writer) error) error {
 
 // Close closes the file, and removes it where it is temporary.
 func (f *File) Close() error {
-	if f.file == nil {
+	if f.file == nil { // it was never opened
 		return nil
 	}
 	err := f.file.Close()
 	if f.temporary {
 		_ = os.Remove(f.file.Name())
 	}
-	f.file = nil
 	return err
 }
 
