@@ -87,7 +87,7 @@ func (c *connection) find(ctx context.Context) (*clerkorg.Organization, error) {
 	case isHopeless(err):
 		return nil, err
 	}
-	return nil, nil //nolint:nilnil // nobody knows, and the commands live with it
+	return nil, nil //nolint:nilnil // the commands live with not knowing
 }
 
 // isHopeless reports whether an error stays the same however often a call is made.

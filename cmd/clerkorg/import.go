@@ -31,8 +31,8 @@ func (a *app) importCommand() *cobra.Command {
 	im := &importer{app: a}
 	cmd := &cobra.Command{
 		Use:   "import FILE",
-		Short: "Invite everybody in a file, each exactly once",
-		Long: `Invites everybody in FILE, which is CSV or .xlsx, or in standard input where FILE
+		Short: "Invite all people in a file, each exactly once",
+		Long: `Invites all people in FILE, which is CSV or .xlsx, or in standard input where FILE
 is -, as fast as Clerk's quotas allow: 750 people an hour.
 
 The separator and the encoding are found by themselves, and the columns by their

@@ -136,11 +136,11 @@ func (j *job) announce(organization *clerkorg.Organization) {
 		}
 	}
 	if j.demo {
-		j.tell("This is an in-memory Clerk: nobody is invited. Its clock is %.0f times as fast as ours, and all times below are by it.", j.clock.Speed())
+		j.tell("This is an in-memory Clerk: no e-mail is sent. Its clock is %.0f times as fast as a real one, and all times below are by it.", j.clock.Speed())
 	}
 }
 
-// send invites everybody who has no outcome yet.
+// send invites the people who have no outcome yet.
 func (j *job) send(ctx context.Context, open int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -248,7 +248,7 @@ type explainer interface {
 	Explain(problems []clerkorg.Problem) string
 }
 
-// describe says why somebody was rejected.
+// describe says why an invitation was rejected.
 func describe(input explainer, err error) (code, message string) {
 	if invalid, ok := errors.AsType[*clerkorg.ValidationError](err); ok {
 		return results.CodeInvalid, input.Explain(invalid.Problems)
@@ -286,8 +286,8 @@ func (j *job) write() error {
 	return err
 }
 
-// conclude writes the results, and tells what came of it all and how to go on where
-// that is not the end.
+// conclude writes the results and tells the outcome of the run, and how to go on where
+// it ended early.
 func (j *job) conclude(ctx context.Context, err error) error {
 	outcomes, decided := j.journal.Outcomes(), j.journal.Decided()
 	if decided == 0 && isHopeless(err) {

@@ -301,7 +301,7 @@ func TestDemo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got := run(t, "import", "--demo")
 		assert.Equal(t, exitRejected, got.code)
-		assert.Contains(t, got.err, "This is an in-memory Clerk: nobody is invited. Its clock is 601 times as fast as ours")
+		assert.Contains(t, got.err, "This is an in-memory Clerk: no e-mail is sent. Its clock is 601 times as fast as a real one")
 		assert.Regexp(t, `Done in [34]h\d\dm: all 3000 rows have an outcome.\n    2961 invited\n`, got.out)
 	})
 	t.Chdir(t.TempDir())

@@ -44,7 +44,7 @@ call. Who is invited already, or a member, is told and not invited again.
 func atLeastOne(what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return wrongUse("whom? Give %s", what)
+			return wrongUse("give at least one of them: %s", what)
 		}
 		return nil
 	}

@@ -98,7 +98,7 @@ func TestWrongUse(t *testing.T) {
 		{"", "list --verbose --quiet", "give either"},
 		{"", "--key-file " + key + " list", "the secret key must begin with sk_test_"},
 		{"", "--key-file nowhere list", "--key-file: open nowhere"},
-		{"", "invite", "whom? Give addresses"},
+		{"", "invite", "give at least one of them: addresses"},
 		{"", "resend", "which ones?"},
 		{"", "resend --expired a@x.de", "either"},
 		{"", "revoke", "which ones?"},

@@ -67,8 +67,8 @@ func (m moments) latency() func() time.Duration {
 	}
 }
 
-// TestKilled kills an import twice with calls under way, and lets it come to its end.
-// The server's own ledger and the results then show everybody exactly once.
+// TestKilled kills an import twice with calls under way, and runs it to its end.
+// The server's own ledger and the results then show each person exactly once.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	const crowd = 400

@@ -102,7 +102,7 @@ func (a *app) ask(question string) error {
 		return nil
 	case "":
 		if err != nil {
-			return wrongUse("there is nobody to answer: give --yes")
+			return wrongUse("no answer can be read: give --yes")
 		}
 	}
 	return exitError{exitEarly, errors.New("nothing was revoked")}

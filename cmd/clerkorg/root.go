@@ -38,7 +38,7 @@ argument. --demo needs none: it runs a Clerk in memory, whose hour lasts 6 s.
 	flags.StringVar(&a.organization, "org", os.Getenv("CLERK_ORGANIZATION_ID"), "id of the organization; by default $CLERK_ORGANIZATION_ID")
 	flags.StringVar(&a.apiURL, "api-url", "", "base URL of the API; by default $CLERK_API_URL, or Clerk's own")
 	flags.StringVar(&a.keyFile, "key-file", "", "file with the secret key; by default it is $CLERK_SECRET_KEY")
-	flags.StringVar(&a.role, "role", string(clerkorg.RoleMember), "role of those for whom none is named")
+	flags.StringVar(&a.role, "role", string(clerkorg.RoleMember), "role of the people for whom no other one is given")
 	flags.BoolVar(&a.demo, "demo", false, "use an in-memory Clerk with a sped-up clock: no key, and no e-mail is sent")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log every call to standard error")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "write nothing but errors, and what a command is asked for")

@@ -1,4 +1,4 @@
-// Package people reads from a table whom to invite.
+// Package people reads the people to invite from a table.
 package people
 
 import (

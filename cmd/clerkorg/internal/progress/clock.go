@@ -8,13 +8,13 @@ import (
 // Slack is how much longer than a window the SDK keeps a token.
 const Slack = 5 * time.Second
 
-// Clock tells the times of a Clerk whose hour may be shorter than ours.
+// Clock tells the times of a Clerk whose hour may be shorter.
 type Clock struct{ Window time.Duration }
 
 // Real is the clock of Clerk itself.
 var Real = Clock{time.Hour}
 
-// Speed is how many times as fast as ours the clock is.
+// Speed is how many times as fast as a real one the clock is.
 func (c Clock) Speed() float64 { return float64(time.Hour+Slack) / float64(c.Window+Slack) }
 
 func (c Clock) real() bool { return c.Window == time.Hour }
@@ -52,7 +52,7 @@ func At(at, now time.Time) string {
 	return at.Format("2 Jan 15:04")
 }
 
-// In says how far away a moment is, and which it is where the clock is ours.
+// In says how far away a moment is, and which it is where the clock is a real one.
 func (c Clock) In(at, now time.Time) string {
 	wait := at.Sub(now)
 	switch {

@@ -12,7 +12,7 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
-// Limits of a workbook: what its parts may come to when they are unpacked, and how
+// Limits of a workbook: how large its parts may be together when they are unpacked, and how
 // much of one is unpacked into memory, not into a temporary file.
 const maxUnpacked, maxInMemory = 4 << 30, 1 << 20
 
