@@ -75,8 +75,9 @@ func (a *app) connect() (*connection, error) {
 }
 
 // find asks for the organization, so that a wrong key and an unknown organization
-// show before anything else is done. Where Clerk cannot say, it returns nil.
-func (c *connection) find(ctx context.Context) (*clerkorg.Organization, error) {
+// show before anything else is done. Where Clerk cannot say, it returns nil, and tells
+// why.
+func (c *connection) find(ctx context.Context, tell func(format string, args ...any)) (*clerkorg.Organization, error) {
 	organization, err := c.impatient.Organizations.Get(ctx, c.organization)
 	switch {
 	case err == nil:
@@ -87,6 +88,7 @@ func (c *connection) find(ctx context.Context) (*clerkorg.Organization, error) {
 	case isHopeless(err):
 		return nil, err
 	}
+	tell("%s. Trying for an hour.", progress.Trouble(err, ""))
 	return nil, nil //nolint:nilnil // the commands live with not knowing
 }
 

@@ -36,11 +36,11 @@ func (im *importer) rehearse(ctx context.Context, conn *connection, list *people
 	var decided, duplicates, invited, members, send int
 	first := map[uint64]uint32{} // the line of an address
 	for row, err := range list.All() {
-		if err == nil {
-			err = ctx.Err()
-		}
 		if err != nil {
-			return err
+			return exitError{exitWrongUse, fmt.Errorf("%s: %w", im.path, err)}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		if journal.Has(row.Index) {
 			decided++

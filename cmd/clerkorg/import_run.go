@@ -48,7 +48,7 @@ func (im *importer) invite(ctx context.Context, conn *connection, list *people.L
 	if err := j.look(ctx); err != nil {
 		return err
 	}
-	organization, err := conn.find(ctx)
+	organization, err := conn.find(ctx, im.tell)
 	if err != nil {
 		return err
 	}
@@ -78,11 +78,11 @@ func (j *job) look(ctx context.Context) error {
 		return err
 	}
 	for row, err := range j.list.All() {
-		if err == nil {
-			err = ctx.Err()
-		}
 		if err != nil {
 			return exitError{exitWrongUse, fmt.Errorf("%s: %w", j.path, err)}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		look.look(ctx, &row)
 		if role := string(row.Params.Role); j.demo && strings.HasPrefix(role, "org:") {
@@ -162,9 +162,8 @@ func (j *job) send(ctx context.Context, open int) error {
 			err = j.decide(&result)
 		}
 		if err == nil {
-			err = j.refresh()
-		}
-		if err != nil {
+			j.refresh()
+		} else {
 			if broken, ok := errors.AsType[fileError](context.Cause(ctx)); ok {
 				return broken
 			}
@@ -270,12 +269,12 @@ func (j *job) report(p clerkorg.Progress) {
 	})
 }
 
-// refresh writes the results now and then, so that they can be looked at.
-func (j *job) refresh() error {
-	if time.Since(j.written) < max(time.Minute, 100*j.cost) {
-		return nil
+// refresh writes the results now and then, so that they can be looked at. Where that
+// fails, it is for the end of the run to say.
+func (j *job) refresh() {
+	if time.Since(j.written) >= max(time.Minute, 100*j.cost) {
+		_ = j.write()
 	}
-	return j.write()
 }
 
 func (j *job) write() error {

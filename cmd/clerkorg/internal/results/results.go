@@ -59,8 +59,9 @@ type Journal struct {
 
 	mu       sync.Mutex
 	file     *os.File // nil where there is no journal yet
-	end      int64
-	offsets  []int64 // of the record of each row; 0 is none, since the header is there
+	begun    int64    // where the first record is
+	end      int64    // where the next one goes
+	offsets  []int64  // of the record of each row; 0 is none, since the header is there
 	decided  int
 	outcomes map[clerkorg.InviteOutcome]int
 	buffer   []byte
@@ -133,6 +134,7 @@ func (j *Journal) read() error {
 			if j.header.Version != version {
 				return fmt.Errorf("its version is %d, not %d", j.header.Version, version)
 			}
+			j.begun = in.offset
 			continue
 		}
 		var record Record
@@ -185,7 +187,7 @@ func (j *Journal) begin(organization string, now time.Time) error {
 		return err
 	}
 	_ = j.closeFile()
-	j.end = int64(len(text))
+	j.begun, j.end = int64(len(text)), int64(len(text))
 	j.file, err = os.OpenFile(journalOf(j.path), os.O_RDWR, 0) //nolint:gosec // the file just written
 	return err
 }
@@ -299,9 +301,9 @@ func (j *Journal) Close() error {
 	return err
 }
 
-// Discard is Close, and removes a journal that has no records.
+// Discard is Close, and removes a journal to which nothing was ever added.
 func (j *Journal) Discard() error {
-	if j.Decided() == 0 && j.lock != nil {
+	if j.end == j.begun && j.lock != nil {
 		if err := os.Remove(journalOf(j.path)); err != nil {
 			return errors.Join(err, j.Close())
 		}
