@@ -82,9 +82,10 @@ func backoffInterrupted(ctx context.Context, err error) error {
 	return &callError{err: fmt.Errorf("%w: waiting to try again: %w", err, ctx.Err())}
 }
 
-// sleepWithinDeadline reports whether it slept: it does not begin where ctx will end first.
+// sleepWithinDeadline reports whether it slept: it does not begin where ctx leaves no
+// time after it.
 func sleepWithinDeadline(ctx context.Context, wait time.Duration) bool {
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
 		return false
 	}
 	return sleep(ctx, wait)

@@ -235,7 +235,7 @@ func TestRetryAfterIsKept(t *testing.T) {
 			t.Run(fmt.Sprintf("status=%d/%s", code, op), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					f := newTrial(t)
+					f := newTrial(t, WithMaxRateLimitWait(8*time.Second))
 					fault := status(code, 4)
 					fault.Calls = []int{1, 2}
 					f.server.Inject(fault)
@@ -244,7 +244,7 @@ func TestRetryAfterIsKept(t *testing.T) {
 					require.NoError(t, err)
 					assert.Equal(t, 8*time.Second+300*time.Millisecond, time.Since(start))
 
-					// A third wait of 4 s would be more than the 10 s that a call has for waiting.
+					// A third wait of 4 s would be more than a call has for waiting.
 					fault.Calls = nil
 					f.server.Inject(fault)
 					start = time.Now()
@@ -344,6 +344,27 @@ func TestCancelledBackOff(t *testing.T) {
 			assert.True(t, ok || is(err, ErrRateLimited))
 		}
 	})
+}
+
+// TestBackOffWithinDeadline: a wait that leaves no time for another attempt is not begun.
+func TestBackOffWithinDeadline(t *testing.T) {
+	t.Parallel()
+	for left, slept := range map[time.Duration]time.Duration{
+		999 * time.Millisecond:  0,
+		1000 * time.Millisecond: 0,
+		1001 * time.Millisecond: time.Second,
+	} {
+		t.Run(fmt.Sprintf("left=%s", left), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), left)
+				defer cancel()
+				start := time.Now()
+				assert.Equal(t, slept > 0, sleepWithinDeadline(ctx, time.Second))
+				assert.Equal(t, slept, time.Since(start))
+			})
+		})
+	}
 }
 
 // Creates are certain not to have been done, and so no secret is made of it.
