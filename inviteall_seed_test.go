@@ -1,12 +1,15 @@
 package clerkorg
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/clerkorg/clerkorg-go/clerktest"
 )
@@ -116,4 +119,44 @@ func TestInviteAllSeedsAfterTrouble(t *testing.T) {
 		gather(t, inviteAll(t, inMemory(t, server), server, crowd(30, nil), nil), 30)
 		assertEachOnce(t, server, 30)
 	})
+}
+
+// seeds is a limiter that notes of how many calls it is told.
+type seeds struct {
+	*TokenBucket
+	bulk, single int
+}
+
+func (s *seeds) Seed(ctx context.Context, quota Quota, calls ...time.Time) error {
+	if quota.Name == QuotaBulk {
+		s.bulk += len(calls)
+	} else {
+		s.single += len(calls)
+	}
+	return s.TokenBucket.Seed(ctx, quota, calls...)
+}
+
+// TestInviteAllSeedsAcrossPages reads the invitations of one bulk call on two pages,
+// whose answers tell the server's clock differently: a Date has whole seconds.
+func TestInviteAllSeedsAcrossPages(t *testing.T) {
+	for _, ahead := range []time.Duration{0, 10 * time.Minute, -10 * time.Minute} {
+		t.Run(fmt.Sprintf("ahead=%s", ahead), func(t *testing.T) {
+			var latency atomic.Int64
+			latency.Store(int64(50 * time.Millisecond))
+			bubble(t, func(t *testing.T, server *clerktest.Server) {
+				first := inMemory(t, server, WithRateLimiter(NewTokenBucket()))
+				gather(t, inviteAll(t, first, server, crowd(maxPageSize, nil), &InviteAllOptions{BulkOnly: true}), maxPageSize)
+				_, err := first.Organizations.CreateInvitation(t.Context(), server.OrganizationID(), CreateInvitationParams{EmailAddress: "last@example.org", Role: "org:member"})
+				require.NoError(t, err)
+
+				latency.Store(int64(700 * time.Millisecond))
+				limiter := &seeds{TokenBucket: NewTokenBucket()}
+				org := server.AddOrganization(clerktest.Organization{})
+				gather(t, inMemory(t, server, WithRateLimiter(limiter)).Organizations.InviteAll(t.Context(), org, slices.Values(crowd(11, nil)), nil), 11)
+				assert.Equal(t, 50, limiter.bulk)
+				assert.Equal(t, 1, limiter.single)
+			}, clerktest.WithLatency(func() time.Duration { return time.Duration(latency.Load()) }),
+				clerktest.WithClock(func() time.Time { return time.Now().Add(ahead) }))
+		})
+	}
 }
