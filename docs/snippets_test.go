@@ -33,6 +33,7 @@ var packages = map[string]string{
 	"github.com/clerkorg/clerkorg-go":                         "clerkorg",
 	"github.com/clerkorg/clerkorg-go/clerkhook":               "clerkhook",
 	"github.com/clerkorg/clerkorg-go/clerktest":               "clerktest",
+	"github.com/stretchr/testify/require":                     "require",
 	"github.com/clerkorg/clerkorg-go/redislimit":              "redislimit",
 	"github.com/redis/go-redis/v9":                            "redis",
 }
