@@ -370,18 +370,22 @@ func TestKeptHolds(t *testing.T) {
 		"metadata":    {func(i *invitation) any { return i.PrivateMetadata }, 4 << 10},
 		"the inviter": {func(i *invitation) any { return i.PublicInviterData }, 6 << 10}, // and its strings
 	} {
-		kept := make([]any, 1000)
-		before := liveHeap()
-		for i := range kept {
-			var l list
-			require.NoError(t, Unmarshal(data, &l))
-			kept[i] = tt.keep(&l.Data[i%len(l.Data)])
+		held := 0
+		for range 2 { // what is made once, and stays, is no part of the second measurement
+			kept := make([]any, 100)
+			before := liveHeap()
+			for i := range kept {
+				var l list
+				require.NoError(t, Unmarshal(data, &l))
+				kept[i] = tt.keep(&l.Data[i%len(l.Data)])
+			}
+			held = int(liveHeap()-before) / len(kept)
+			runtime.KeepAlive(kept)
 		}
-		held := int(liveHeap()-before) / len(kept)
 		t.Logf("%s holds %d bytes", name, held)
 		const header = 24 // of the value, which the test keeps apart
-		assert.LessOrEqual(t, held, tt.most+header, name)
-		runtime.KeepAlive(kept)
+		const noise = 128 // of the runtime, which allocates now and then
+		assert.LessOrEqual(t, held, tt.most+header+noise, name)
 	}
 }
 
