@@ -33,7 +33,7 @@ func (c *Client) retry(next handler) handler {
 				call.waited += wait
 			} else {
 				if schedule == nil {
-					schedule = newSchedule()
+					schedule = newSchedule(c.backoff)
 				}
 				wait = schedule.NextBackOff()
 			}
@@ -44,9 +44,10 @@ func (c *Client) retry(next handler) handler {
 	}
 }
 
-// newSchedule is 0.5 s, doubling up to 10 s, each times a random 0.5 to 1.5.
-func newSchedule() *backoff.ExponentialBackOff {
+// newSchedule is first, doubling up to 10 s, each times a random 0.5 to 1.5.
+func newSchedule(first time.Duration) *backoff.ExponentialBackOff {
 	schedule := backoff.NewExponentialBackOff()
+	schedule.InitialInterval = first
 	schedule.Multiplier = 2
 	schedule.MaxInterval = 10 * time.Second
 	return schedule

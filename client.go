@@ -40,7 +40,8 @@ type Client struct {
 	reserve    map[string]int // tokens to leave to others, by quota
 	maxWait    time.Duration
 	maxRetries int
-	clock      *serverClock // nil where the server's time does not matter
+	backoff    time.Duration // before the first retry, about; tests that use sockets have less
+	clock      *serverClock  // nil where the server's time does not matter
 
 	// header is what every request says, the secret key included; secret is what takes
 	// the key out of all that comes back. They are functions because no printer, encoder
@@ -74,6 +75,7 @@ func newClient(keyName, secretKey string, opts []Option) (*Client, error) {
 		quotas:     builtinQuotas(strings.HasPrefix(secretKey, "sk_live_")),
 		maxWait:    DefaultMaxRateLimitWait,
 		maxRetries: DefaultMaxRetries,
+		backoff:    500 * time.Millisecond,
 	}
 	var faults []error
 	if fault := secretKeyFault(secretKey); fault != "" {

@@ -66,6 +66,14 @@ func bubble(t *testing.T, test func(t *testing.T, server *clerktest.Server), opt
 	})
 }
 
+// withBackoff is for tests that use sockets, which wait in real time.
+func withBackoff(wait time.Duration) Option {
+	return func(c *Client) error {
+		c.backoff = wait
+		return nil
+	}
+}
+
 // transportFunc is a transport that is a function.
 type transportFunc func(*http.Request) (*http.Response, error)
 

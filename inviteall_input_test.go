@@ -240,7 +240,7 @@ func TestInviteAllSmallSince(t *testing.T) {
 // before its first call is bounded, and so is what it reads for those who are given
 // again.
 func TestInviteAllManyPending(t *testing.T) {
-	pending := 100_000 / stride(4)
+	pending := 100_000 / stride(10)
 	page := func(req *http.Request) string {
 		var limit, offset int
 		_, _ = fmt.Sscan(req.URL.Query().Get("limit"), &limit)
