@@ -65,7 +65,7 @@ func TestInviteAllRestarted(t *testing.T) {
 
 func TestInviteAllBadAddresses(t *testing.T) {
 	const people = 10_000
-	pick := sampler(5)
+	pick := sampler(7)
 	for _, tt := range []struct {
 		percent  int
 		naming   clerktest.Naming

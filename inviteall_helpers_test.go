@@ -94,7 +94,7 @@ func countOutcomes(results []InviteResult) map[InviteOutcome]int {
 // points of the clock hour, with both lanes and with one.
 func forEachWindow(t *testing.T, windows []clerktest.Window, test func(t *testing.T, server *clerktest.Server, window clerktest.Window, bulkOnly bool)) {
 	t.Helper()
-	pick := sampler(5)
+	pick := sampler(11)
 	for _, window := range windows {
 		for _, phase := range phases {
 			for _, bulkOnly := range []bool{false, true} {
