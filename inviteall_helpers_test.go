@@ -130,7 +130,7 @@ func blocked(address string) bool { return strings.HasSuffix(address, "@blocked.
 var namings = []clerktest.Naming{clerktest.NameNone, clerktest.NameInMeta, clerktest.NameInText}
 
 func nameOf(naming clerktest.Naming) string {
-	return map[clerktest.Naming]string{clerktest.NameNone: "nobody", clerktest.NameInMeta: "meta", clerktest.NameInText: "text"}[naming]
+	return map[clerktest.Naming]string{clerktest.NameNone: "none", clerktest.NameInMeta: "meta", clerktest.NameInText: "text"}[naming]
 }
 
 func refusedBulkCalls(server *clerktest.Server) (refused int) {
