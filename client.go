@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// Version is the version of this package. The User-Agent header holds it.
-const Version = "0.1.0"
+// Version is the version of this package; with -dev, the one that comes next. The
+// User-Agent header holds it.
+const Version = "0.2.0-dev"
 
 // Defaults of a [Client].
 const (

@@ -334,7 +334,13 @@ func TestVersion(t *testing.T) {
 	t.Parallel()
 	changes, err := os.ReadFile("CHANGELOG.md")
 	require.NoError(t, err)
-	newest := regexp.MustCompile(`(?m)^##\s+\[?v?(\d+\.\d+\.\d+[^\]\s]*)`).FindSubmatch(changes)
+	coming, dev := strings.CutSuffix(Version, "-dev")
+	if dev {
+		assert.Contains(t, string(changes), "\n## Unreleased\n")
+		assert.NotContains(t, string(changes), "\n## "+coming)
+		return
+	}
+	newest := regexp.MustCompile(`(?m)^## (\d+\.\d+\.\d+) - `).FindSubmatch(changes)
 	require.NotNil(t, newest, "CHANGELOG.md has no heading with a version")
 	assert.Equal(t, Version, string(newest[1]), "the newest heading of CHANGELOG.md")
 }

@@ -5,8 +5,8 @@ go 1.26.0
 require (
 	github.com/alicebob/miniredis/v2 v2.40.0
 	github.com/clerk/clerk-sdk-go/v2 v2.4.2
-	github.com/clerkorg/clerkorg-go v0.0.0
-	github.com/clerkorg/clerkorg-go/redislimit v0.0.0
+	github.com/clerkorg/clerkorg-go v0.2.0
+	github.com/clerkorg/clerkorg-go/redislimit v0.2.0
 	github.com/jackc/pgx/v5 v5.11.0
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/riverqueue/river v0.51.1
@@ -64,9 +64,4 @@ require (
 	modernc.org/libc v1.80.1 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
-)
-
-replace (
-	github.com/clerkorg/clerkorg-go => ../
-	github.com/clerkorg/clerkorg-go/redislimit => ../redislimit
 )

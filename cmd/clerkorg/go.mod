@@ -3,7 +3,7 @@ module github.com/clerkorg/clerkorg-go/cmd/clerkorg
 go 1.26.0
 
 require (
-	github.com/clerkorg/clerkorg-go v0.0.0
+	github.com/clerkorg/clerkorg-go v0.2.0
 	github.com/creack/pty v1.1.24
 	github.com/gofrs/flock v0.13.2
 	github.com/hinshun/vt10x v0.0.0-20220301184237-5011da428d02
@@ -36,5 +36,3 @@ require (
 	golang.org/x/net v0.62.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 )
-
-replace github.com/clerkorg/clerkorg-go => ../../

@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/clerk/clerk-sdk-go/v2 v2.4.2
-	github.com/clerkorg/clerkorg-go v0.0.0
+	github.com/clerkorg/clerkorg-go v0.2.0
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/time v0.16.0
 )
@@ -16,5 +16,3 @@ require (
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.19.0 // indirect
 )
-
-replace github.com/clerkorg/clerkorg-go => ../../
