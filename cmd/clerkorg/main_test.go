@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"flag"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,6 +21,8 @@ func TestMain(m *testing.M) {
 	for _, name := range []string{"CLERK_SECRET_KEY", "CLERK_ORGANIZATION_ID", "CLERK_API_URL"} {
 		_ = os.Unsetenv(name)
 	}
+	// Many of the tests wait for a process. What the command line says comes after this.
+	_ = flag.Set("test.parallel", "6")
 	code := m.Run()
 	removeBinary()
 	os.Exit(code)
