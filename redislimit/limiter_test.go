@@ -3,6 +3,7 @@ package redislimit
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,19 +18,29 @@ import (
 // clock is the time of a Redis in memory.
 type clock struct {
 	server *miniredis.Miniredis
-	now    time.Time
+
+	mu sync.Mutex // timers of limiters look at it too
+	at time.Time
 }
 
 func newClock(server *miniredis.Miniredis) *clock {
-	c := &clock{server: server, now: time.Unix(1_800_000_000, 0)}
+	c := &clock{server: server, at: time.Unix(1_800_000_000, 0)}
 	c.advance(0)
 	return c
 }
 
 func (c *clock) advance(d time.Duration) {
-	c.now = c.now.Add(d)
-	c.server.SetTime(c.now)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+	c.server.SetTime(c.at)
 	c.server.FastForward(d) // for what expires
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
 }
 
 func TestProcessesShareAQuota(t *testing.T) {
@@ -74,7 +85,7 @@ func TestSettledAfterItWasGivenUp(t *testing.T) {
 		server, client := newMini(t)
 		clock := newClock(server)
 		l := newTestLimiter(t, client)
-		l.now = func() time.Time { return clock.now }
+		l.now = clock.now
 		quota := clerkorg.Quota{Name: "q", Limit: 2, Window: time.Hour}
 		token := mustAcquire(t, l, quota)
 		clock.advance(10 * time.Minute)
@@ -121,10 +132,10 @@ func TestClocksDoNotMatter(t *testing.T) {
 	server, client := newMini(t)
 	clock := newClock(server)
 	fast, slow := newTestLimiter(t, client), newTestLimiter(t, client)
-	fast.now = func() time.Time { return clock.now.Add(7 * time.Minute) }
-	slow.now = func() time.Time { return clock.now.Add(-3 * time.Minute) }
+	fast.now = func() time.Time { return clock.now().Add(7 * time.Minute) }
+	slow.now = func() time.Time { return clock.now().Add(-3 * time.Minute) }
 
-	listed := []time.Time{clock.now.Add(-10 * time.Minute), clock.now.Add(-20 * time.Minute)}
+	listed := []time.Time{clock.now().Add(-10 * time.Minute), clock.now().Add(-20 * time.Minute)}
 	for _, l := range []*Limiter{fast, slow} {
 		require.NoError(t, l.Seed(t.Context(), hourly, listed...))
 		assert.Equal(t, hourly.Limit-2, available(t, l, hourly), "the server's times are the same for both")
@@ -150,10 +161,10 @@ func TestSeedIsForWhatRedisHasNotSeen(t *testing.T) {
 	clock := newClock(server)
 	l := newTestLimiter(t, client)
 	clock.advance(time.Hour)
-	before := clock.now.Add(-time.Second)
+	before := clock.now().Add(-time.Second)
 	require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, hourly), clerkorg.RequestAnswered))
 	clock.advance(time.Minute)
-	require.NoError(t, l.Seed(t.Context(), hourly, before, clock.now.Add(-30*time.Second), clock.now.Add(time.Hour)))
+	require.NoError(t, l.Seed(t.Context(), hourly, before, clock.now().Add(-30*time.Second), clock.now().Add(time.Hour)))
 	assert.Equal(t, hourly.Limit-2, available(t, l, hourly))
 	require.NoError(t, l.Seed(t.Context(), hourly))
 }
@@ -166,7 +177,7 @@ func TestKeysExpireByThemselves(t *testing.T) {
 	const life = 2*time.Hour + 5*time.Second + clerkorg.LateArrival + time.Second
 
 	use := func() {
-		require.NoError(t, l.Seed(t.Context(), hourly, clock.now.Add(-time.Minute)))
+		require.NoError(t, l.Seed(t.Context(), hourly, clock.now().Add(-time.Minute)))
 		require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, hourly), clerkorg.RequestUnanswered))
 		mustAcquire(t, l, hourly)
 	}

@@ -32,7 +32,7 @@ func TestShorterWindowErasesNothing(t *testing.T) {
 	clock := newClock(server)
 	long, short := newTestLimiter(t, client), newTestLimiter(t, client)
 	for _, l := range []*Limiter{long, short} {
-		l.now = func() time.Time { return clock.now }
+		l.now = clock.now
 	}
 	brief := hourly
 	brief.Window = 10 * time.Minute
@@ -46,7 +46,7 @@ func TestShorterWindowErasesNothing(t *testing.T) {
 	assert.Equal(t, brief.Limit, available(t, short, brief))
 	assert.Equal(t, hourly.Limit-10, left(), "reading erases nothing")
 	useAnswered(t, short, brief, 1)
-	require.NoError(t, short.Seed(t.Context(), brief, clock.now))
+	require.NoError(t, short.Seed(t.Context(), brief, clock.now()))
 	assert.Equal(t, hourly.Limit-11, left(), "nor does writing")
 	clock.advance(29 * time.Minute)
 	assert.Equal(t, hourly.Limit-11, left(), "nor do the keys expire early")
