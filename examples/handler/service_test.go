@@ -149,7 +149,7 @@ func TestRoutes(t *testing.T) {
 // TestSpentQuota has people refused before anything is sent, with the time to wait.
 func TestSpentQuota(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fixture) {
-		spend(t, f, 50, 247)
+		spend(t, f, 50, 248)
 		got := f.post(t, bodyOf(guests(2)...))
 		assert.Equal(t, []clerkorg.InviteOutcome{invited, invited}, got.outcomes(), "by single calls")
 
