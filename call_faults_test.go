@@ -148,7 +148,7 @@ func TestOddAnswersOverASocket(t *testing.T) {
 				}
 				defer client.CloseIdleConnections()
 				start := time.Now()
-				err := oddTrial(t, server, odd, op, WithBaseURL(server.URL()), WithHTTPClient(client), withBackoff(time.Millisecond))
+				err := oddTrial(t, server, odd, op, WithBaseURL(server.URL()), WithHTTPClient(client), withQuickRetries)
 				t.Logf("%s: %v", time.Since(start), err)
 				assert.Less(t, time.Since(start), 30*time.Second)
 			})

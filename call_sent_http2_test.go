@@ -3,7 +3,6 @@ package clerkorg
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -47,7 +46,7 @@ func TestHTTP2(t *testing.T) {
 						}
 						conn.success(stream, body)
 					})
-					client, err := NewClient(newKey(), WithBaseURL(server.url), WithHTTPClient(server.client), WithMaxRateLimitWait(0), withBackoff(time.Millisecond))
+					client, err := NewClient(newKey(), WithBaseURL(server.url), WithHTTPClient(server.client), WithMaxRateLimitWait(0), withQuickRetries)
 					require.NoError(t, err)
 					if used {
 						_, err = call.do(t.Context(), client.Organizations)
@@ -73,7 +72,7 @@ func TestHTTP2(t *testing.T) {
 func TestRefusedForGood(t *testing.T) {
 	t.Parallel()
 	server := newHTTP2Server(t, func(conn http2Conn, stream uint32, _ int32) { conn.reset(stream, codeRefusedStream) })
-	client, err := NewClient(newKey(), WithBaseURL(server.url), WithHTTPClient(server.client), WithMaxRetries(1), withBackoff(time.Millisecond))
+	client, err := NewClient(newKey(), WithBaseURL(server.url), WithHTTPClient(server.client), WithMaxRetries(1), withQuickRetries)
 	require.NoError(t, err)
 	_, err = client.Organizations.CreateInvitationBulk(t.Context(), "org_1", someone())
 	require.Error(t, err)

@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -125,7 +124,7 @@ func TestKeptConnectionThatTakesNothing(t *testing.T) {
 					conn, err := dialer.DialContext(ctx, network, address)
 					return brokenWrites{conn, &broken}, err
 				},
-			}}), withBackoff(time.Millisecond))
+			}}), withQuickRetries)
 			require.NoError(t, err)
 			_, err = call.do(t.Context(), client.Organizations)
 			require.NoError(t, err)

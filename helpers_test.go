@@ -66,12 +66,10 @@ func bubble(t *testing.T, test func(t *testing.T, server *clerktest.Server), opt
 	})
 }
 
-// withBackoff is for tests that use sockets, which wait in real time.
-func withBackoff(wait time.Duration) Option {
-	return func(c *Client) error {
-		c.backoff = wait
-		return nil
-	}
+// withQuickRetries is for tests that use sockets, which wait in real time.
+func withQuickRetries(c *Client) error {
+	c.backoff = time.Millisecond
+	return nil
 }
 
 // transportFunc is a transport that is a function.
