@@ -14,7 +14,7 @@ import (
 const (
 	// batchSize and seedBatch are how many settlements or seeds one script is told at
 	// the most, so that none keeps Redis busy for long.
-	batchSize = 32
+	batchSize = 24
 	seedBatch = 16
 
 	// maxSettlements bounds what a journal holds, of what is told and what is not. A

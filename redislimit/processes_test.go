@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -36,8 +35,6 @@ func TestMain(m *testing.M) {
 	redis.SetLogger(silent{}) // the tests break connections on purpose
 	job := jobs[os.Getenv("REDISLIMIT_JOB")]
 	if job == nil {
-		// Many of the tests wait for a process. What the command line says comes after this.
-		_ = flag.Set("test.parallel", "6")
 		code := m.Run()
 		if left := leftBehind(); code == 0 && left != "" {
 			fmt.Fprintln(os.Stderr, "goroutines are left behind:\n"+left)
