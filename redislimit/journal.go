@@ -15,7 +15,7 @@ const (
 	// batchSize and seedBatch are how many settlements or seeds one script is told at
 	// the most, so that none keeps Redis busy for long.
 	batchSize = 24
-	seedBatch = 16
+	seedBatch = 12
 
 	// maxSettlements bounds what a journal holds, of what is told and what is not. A
 	// token is granted at most Limit times in a window, so no real quota comes near.
