@@ -21,7 +21,9 @@ func TestInviteAllThousands(t *testing.T) {
 		case counter && bulkOnly:
 			mostRefused, mostHours = 4, 20.5
 		case counter:
-			mostRefused, mostHours = 8, 13.65
+			// 13.6, but for about one run in a hundred, in which a refusal late in the run
+			// makes its last rows wait for another part of an hour.
+			mostRefused, mostHours = 8, 14.3
 		case bulkOnly:
 			mostHours = 19.06
 		}
