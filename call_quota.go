@@ -48,7 +48,7 @@ func (c *Client) acquireQuota(next handler) handler {
 		got, err = next(ctx, call)
 		outcome = outcomeOf(err)
 		if api, ok := errors.AsType[*APIError](err); ok && api.StatusCode == http.StatusTooManyRequests {
-			return nil, c.closeQuota(ctx, reservations[0], api)
+			return nil, c.closeQuota(ctx, reservations, api)
 		}
 		return got, err
 	}
@@ -80,18 +80,23 @@ func outcomeOf(err error) RequestOutcome {
 	}
 }
 
-// closeQuota closes the quota of a call that the server refused with 429: that of the
-// endpoint where it has one, since the server does not say which limit was exceeded,
-// and refuses that endpoint in both cases.
-func (c *Client) closeQuota(ctx context.Context, reservation Reservation, api *APIError) error {
-	quota := reservation.Quota
+// closeQuota closes what the call has exceeded, as the server's 429 says. The answer does
+// not name the quota. A wait no longer than the window of the instance's quota, while more
+// than half of that one is used, may be about either: both close then, and the error names
+// the instance's, since the endpoint's may have all its tokens.
+func (c *Client) closeQuota(ctx context.Context, reservations []Reservation, api *APIError) error {
+	ctx = context.WithoutCancel(ctx)
+	exceeded, instance := reservations[0], reservations[len(reservations)-1]
 	wait := api.RetryAfter
 	if wait == 0 {
-		wait = quota.Window / 10 // not told: at most ten attempts in a window
+		wait = exceeded.Quota.Window / 10 // not told: at most ten attempts in a window
 	}
-	ctx = context.WithoutCancel(ctx)
-	c.warnUnsettled(ctx, quota, c.limiter.CloseUntil(ctx, quota, time.Now().Add(wait)))
-	return &RateLimitError{Quota: quota, RetryAfter: wait, Err: api, left: reservation.Left}
+	c.warnUnsettled(ctx, exceeded.Quota, c.limiter.CloseUntil(ctx, exceeded.Quota, time.Now().Add(wait)))
+	if len(reservations) > 1 && wait <= instance.Quota.Window && instance.Left < instance.Quota.Limit/2 {
+		exceeded = instance
+		c.warnUnsettled(ctx, exceeded.Quota, c.limiter.CloseUntil(ctx, exceeded.Quota, time.Now().Add(wait)))
+	}
+	return &RateLimitError{Quota: exceeded.Quota, RetryAfter: wait, Err: api, left: exceeded.Left}
 }
 
 // warnUnsettled logs that a limiter could not be told the outcome of a call. The call

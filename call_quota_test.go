@@ -309,6 +309,47 @@ func TestRefusalClosesTheQuota(t *testing.T) {
 	})
 }
 
+// TestExceededQuota: a 429 does not say which quota it is about. Where it may be either,
+// both close.
+func TestExceededQuota(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		reads, retryAfter int
+		want              string
+		closed            []string
+	}{
+		"busy, soon over":     {60, 10, QuotaInstance, []string{QuotaCreate, QuotaInstance}},
+		"idle, soon over":     {40, 10, QuotaCreate, []string{QuotaCreate}},
+		"busy, over later":    {60, 11, QuotaCreate, []string{QuotaCreate}},
+		"busy, over some day": {60, 0, QuotaCreate, []string{QuotaCreate}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newTrial(t, WithMaxRetries(0))
+				for range test.reads {
+					_, err := operations[clerktest.OpGet](t.Context(), f)
+					require.NoError(t, err)
+				}
+				f.server.Inject(status(429, test.retryAfter))
+				_, err := operations[clerktest.OpCreate](t.Context(), f)
+				limited, ok := errors.AsType[*RateLimitError](err)
+				require.True(t, ok)
+				assert.Equal(t, test.want, limited.Quota.Name)
+				var closed []string
+				for _, quota := range []string{QuotaCreate, QuotaInstance} {
+					state, err := f.client.Quota(t.Context(), quota)
+					require.NoError(t, err)
+					if state.Available == 0 {
+						closed = append(closed, quota)
+					}
+				}
+				assert.Equal(t, test.closed, closed)
+			})
+		})
+	}
+}
+
 // TestSpentQuota: fails at once, with the time to wait, and nothing is sent.
 func TestSpentQuota(t *testing.T) {
 	t.Parallel()

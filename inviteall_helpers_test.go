@@ -133,6 +133,17 @@ func nameOf(naming clerktest.Naming) string {
 	return map[clerktest.Naming]string{clerktest.NameNone: "none", clerktest.NameInMeta: "meta", clerktest.NameInText: "text"}[naming]
 }
 
+// rateLimited counts the calls of each operation that a rate limit refused.
+func rateLimited(server *clerktest.Server) map[clerktest.Operation]int {
+	refused := map[clerktest.Operation]int{}
+	for _, call := range server.Calls() {
+		if call.Refused {
+			refused[call.Operation]++
+		}
+	}
+	return refused
+}
+
 func refusedBulkCalls(server *clerktest.Server) (refused int) {
 	for _, call := range server.Calls() {
 		if call.Operation == clerktest.OpBulk && call.Status >= 400 {

@@ -142,7 +142,9 @@ func (r *inviteRun) finish(a *attempt, invitations []OrganizationInvitation, err
 		switch {
 		case api != nil:
 			a.lane.admitted = false
-			r.tellUnseen(a, limited.left)
+			if limited.Quota.Name == a.lane.quota.Name {
+				r.tellUnseen(a, limited.left)
+			}
 		case limited.RetryAfter <= 0 && limited.Err != nil: // the limiter is out of order
 			r.failed(&r.sends, err)
 			return

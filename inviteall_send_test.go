@@ -238,3 +238,21 @@ func TestInviteAllArguments(t *testing.T) {
 	assert.Len(t, invalid.Problems, 4, "all at once")
 	assert.Zero(t, server.CallCount(clerktest.OpAny))
 }
+
+// TestInviteAllOutlastsTheInstanceQuota: a 429 of the quota of all calls costs a lane
+// seconds. Taken for one of the lane's own, after a start whose history is not known, it
+// would cost what the lane has left of its hour.
+func TestInviteAllOutlastsTheInstanceQuota(t *testing.T) {
+	for _, op := range []clerktest.Operation{clerktest.OpBulk, clerktest.OpCreate} {
+		t.Run(string(op), func(t *testing.T) {
+			bubble(t, func(t *testing.T, server *clerktest.Server) {
+				const people = 740 // 50 bulk calls and 240 single ones
+				server.Inject(clerktest.Fault{Operation: op, Calls: []int{30}, Status: 429, RetryAfter: 5})
+				start := time.Now()
+				gather(t, inviteAll(t, inMemory(t, server), server, crowd(people, nil), nil), people)
+				assert.Less(t, time.Since(start), 5*time.Minute)
+				assertEachOnce(t, server, people)
+			})
+		})
+	}
+}
