@@ -35,7 +35,7 @@ func (r *inviteRun) readServer() {
 		return func() {
 			if err == nil {
 				r.ready = true
-				if seeded || len(r.people.entries) > 0 {
+				if seeded || r.people.pending.len() > 0 {
 					r.bulk.beCautious(r.started)
 					r.single.beCautious(r.started)
 				}

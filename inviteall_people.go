@@ -6,43 +6,61 @@ import (
 	"time"
 )
 
-// personKey stands for an address: 96 bits of hash are a fraction of what addresses
-// take, and two alike in a million of them are out of the question.
-type personKey [3]uint32
+// personKey stands for an address: 64 bits of hash are a fraction of what addresses
+// take, and that two of a million are alike happens once in forty million runs. As
+// halves they keep an entry at twelve bytes.
+type personKey [2]uint32
 
 // people is what a run remembers: one small entry for every address.
 type people struct {
-	seeds [2]maphash.Seed
+	seed maphash.Seed
 
 	// entries holds, of each address, the index of the first input with it, or, below
 	// zero, the complement of the index in pending of its invitation. Memory ends before
 	// 31 bits do.
-	entries map[personKey]int32
+	entries [4]map[personKey]int32 // see entriesOf
 	pending pendingInvitations
 }
 
 func newPeople() people {
-	return people{
-		seeds:   [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
-		entries: map[personKey]int32{},
+	p := people{seed: maphash.MakeSeed()}
+	for i := range p.entries {
+		p.entries[i] = map[personKey]int32{}
+	}
+	return p
+}
+
+// entriesOf returns the map that a key belongs to. A map doubles when it is full, and is
+// then half empty. Of four whose shares are a quarter of an octave apart, one is full
+// while another is half empty: together they take the same for each person at any size.
+func (p *people) entriesOf(key personKey) map[personKey]int32 {
+	switch share := key[0] % 256; {
+	case share < 48:
+		return p.entries[0]
+	case share < 106:
+		return p.entries[1]
+	case share < 174:
+		return p.entries[2]
+	default:
+		return p.entries[3]
 	}
 }
 
 func (p *people) key(address string) personKey {
-	address = AddressKey(address)
-	first, second := maphash.String(p.seeds[0], address), maphash.String(p.seeds[1], address)
-	return personKey{uint32(first), uint32(first >> 32), uint32(second)} //nolint:gosec // hashes may be cut
+	hash := maphash.String(p.seed, AddressKey(address))
+	return personKey{uint32(hash), uint32(hash >> 32)} //nolint:gosec // cut in halves
 }
 
 // claim makes an input the first with its address, unless another input is, whose
 // index it returns. Where the server had an invitation of the address, it returns
 // that too.
 func (p *people) claim(key personKey, index int) (first int, pending *OrganizationInvitation) {
-	entry, known := p.entries[key]
+	entries := p.entriesOf(key)
+	entry, known := entries[key]
 	if known && entry >= 0 {
 		return int(entry), nil
 	}
-	p.entries[key] = int32(index) //nolint:gosec // see entries
+	entries[key] = int32(index) //nolint:gosec // see entries
 	if known {
 		return index, p.pending.take(int(^entry))
 	}
@@ -53,8 +71,9 @@ func (p *people) claim(key personKey, index int) (first int, pending *Organizati
 // which is the newest, is kept.
 func (p *people) remember(invitation *OrganizationInvitation) {
 	key := p.key(invitation.EmailAddress)
-	if _, known := p.entries[key]; !known {
-		p.entries[key] = ^int32(p.pending.add(invitation)) //nolint:gosec // see entries
+	entries := p.entriesOf(key)
+	if _, known := entries[key]; !known {
+		entries[key] = ^int32(p.pending.add(invitation)) //nolint:gosec // see entries
 	}
 }
 
@@ -100,8 +119,11 @@ func (p *pendingInvitations) add(invitation *OrganizationInvitation) int {
 	})
 	p.ids = binary.AppendUvarint(p.ids, uint64(len(invitation.ID)))
 	p.ids = append(p.ids, invitation.ID...)
-	return len(p.whole) + len(p.brief) - 1
+	return p.len() - 1
 }
+
+// len returns how many there were.
+func (p *pendingInvitations) len() int { return len(p.whole) + len(p.brief) }
 
 // take returns the invitation at an index. It is asked for once.
 func (p *pendingInvitations) take(index int) *OrganizationInvitation {
