@@ -90,7 +90,7 @@ func readInput(index int, params *CreateInvitationParams) input {
 func (f *feed) push(in input) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for len(f.pulled) >= maxPulled && !f.stopped {
+	for f.full() && !f.stopped {
 		f.parked = true
 		f.room.Wait()
 		f.parked = false
@@ -117,6 +117,9 @@ func (f *feed) take(n int) (taken []input, ended bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n = min(n, len(f.pulled))
+	if n > 0 && f.full() {
+		f.last = time.Now() // the sequence goes on
+	}
 	taken, f.pulled = f.pulled[:n:n], f.pulled[n:]
 	f.room.Signal()
 	if f.ended && len(f.pulled) == 0 && f.failure != nil {
@@ -125,12 +128,25 @@ func (f *feed) take(n int) (taken []input, ended bool) {
 	return taken, f.ended && len(f.pulled) == 0
 }
 
-// waiting tells how many inputs wait to be taken, whether these are the last ones,
-// and since when the sequence has been quiet.
-func (f *feed) waiting() (n int, ended bool, last time.Time) {
+// full reports whether the sequence waits until inputs are taken. The caller holds f.mu.
+func (f *feed) full() bool { return len(f.pulled) >= maxPulled }
+
+// waiting tells how many inputs wait to be taken, and whether these are the last ones.
+func (f *feed) waiting() (n int, ended bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.pulled), f.ended, f.last
+	return len(f.pulled), f.ended
+}
+
+// quietAt is when the sequence is quiet unless it yields before; zero where it waits
+// itself, or has ended.
+func (f *feed) quietAt() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.full() || f.ended {
+		return time.Time{}
+	}
+	return f.last.Add(quietAfter)
 }
 
 // stop ends the pulling. A sequence that is at work gets a moment to notice, so that

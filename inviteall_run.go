@@ -237,16 +237,15 @@ func (r *inviteRun) wakeAt() time.Time {
 		sooner(in.lookFrom)
 	}
 	if !r.exhausted {
-		_, _, last := r.feed.waiting()
-		sooner(last.Add(quietAfter))
+		sooner(r.feed.quietAt())
 	}
 	return at
 }
 
 // quiet reports whether the sequence has yielded nothing for a while.
 func (r *inviteRun) quiet() bool {
-	_, _, last := r.feed.waiting()
-	return time.Since(last) >= quietAfter
+	at := r.feed.quietAt()
+	return !at.IsZero() && !at.After(time.Now())
 }
 
 // begin begins with a look at the server, as soon as it is known that the inputs do
@@ -256,9 +255,9 @@ func (r *inviteRun) begin() {
 	if r.reading || r.ready {
 		return
 	}
-	n, ended, _ := r.feed.waiting()
+	n, ended := r.feed.waiting()
 	switch {
-	case !r.opts.Since.IsZero(), n > MaxBulkInvitations, !ended && r.quiet():
+	case !r.opts.Since.IsZero(), n > MaxBulkInvitations, r.quiet():
 		r.reading = true
 		r.readServer()
 	case ended:

@@ -31,6 +31,7 @@ func TestInviteAllThousands(t *testing.T) {
 			assert.LessOrEqual(t, count, mostRefused, operation)
 		}
 		assert.LessOrEqual(t, hours, mostHours)
+		assert.LessOrEqual(t, server.CallCount(clerktest.OpMemberships), people/75+10, "each question is about as many as a URL holds")
 		assert.Equal(t, map[InviteOutcome]int{OutcomeInvited: people}, countOutcomes(results))
 		assertEachOnce(t, server, people)
 	})
