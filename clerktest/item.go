@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/mail"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -40,22 +41,21 @@ func (s *Server) parseBulk(body []byte) ([]item, *apiError) {
 	if !validJSON(body) {
 		return nil, bodyInvalid()
 	}
-	var raw []json.RawMessage
-	if json.Unmarshal(body, &raw) != nil || raw == nil {
-		return nil, bodyMalformed("an array of invitations")
-	}
+	var objects []map[string]json.RawMessage
+	err := json.Unmarshal(body, &objects)
 	switch {
-	case len(raw) == 0:
+	case objects == nil:
+		return nil, bodyMalformed("an array of invitations")
+	case err != nil || slices.ContainsFunc(objects, func(o map[string]json.RawMessage) bool { return o == nil }):
+		return nil, bodyMalformed("an array of objects")
+	case len(objects) == 0:
 		return nil, missing("email_address")
-	case len(raw) > maxBulkItems:
+	case len(objects) > maxBulkItems:
 		return nil, newError(400, "bulk_size_exceeded", "too many invitations", "One call takes at most 10 invitations.")
 	}
-	items := make([]item, len(raw))
-	for i, r := range raw {
-		if r[0] != '{' {
-			return nil, bodyMalformed("an array of objects")
-		}
-		items[i] = s.parseItem(r)
+	items := make([]item, len(objects))
+	for i, object := range objects {
+		items[i] = s.parseItem(object)
 	}
 	return items, nil
 }
@@ -65,18 +65,17 @@ func (s *Server) parseSingle(body []byte) (item, *apiError) {
 	if !validJSON(body) {
 		return item{}, bodyInvalid()
 	}
-	body = bytes.TrimSpace(body)
-	if body[0] != '{' {
+	var object map[string]json.RawMessage
+	if json.Unmarshal(body, &object) != nil || object == nil {
 		return item{}, bodyMalformed("an object")
 	}
-	return s.parseItem(body), nil
+	return s.parseItem(object), nil
 }
 
 func validJSON(body []byte) bool { return utf8.Valid(body) && json.Valid(body) }
 
-// parseItem expects a valid JSON object.
-func (s *Server) parseItem(raw []byte) item {
-	f := readFields(raw)
+func (s *Server) parseItem(object map[string]json.RawMessage) item {
+	f := fields{raw: object}
 	it := item{
 		email:           f.text("email_address", true),
 		role:            f.text("role", true),
@@ -102,14 +101,6 @@ func (s *Server) parseItem(raw []byte) item {
 type fields struct {
 	raw map[string]json.RawMessage
 	err *apiError
-}
-
-func readFields(object []byte) *fields {
-	f := &fields{}
-	if json.Unmarshal(object, &f.raw) != nil {
-		f.err = bodyInvalid()
-	}
-	return f
 }
 
 // take returns the value of a parameter, nil if it is absent or null, and
@@ -158,9 +149,13 @@ func (f *fields) optionalText(name string) *string {
 		return nil
 	}
 	var text string
-	if json.Unmarshal(raw, &text) != nil {
+	switch {
+	case raw[0] != '"':
 		f.fail(wrongType(name, "a string"))
-		return &text
+	case bytes.IndexByte(raw, '\\') < 0:
+		text = string(raw[1 : len(raw)-1])
+	default:
+		_ = json.Unmarshal(raw, &text) // it is valid
 	}
 	return &text
 }

@@ -23,20 +23,21 @@ func newRandomness(seed *uint64) *randomness {
 
 // id returns prefix and 27 characters of base62, as Clerk's ids have.
 func (r *randomness) id(prefix string) string {
-	return prefix + r.text(base62, 27)
+	return r.text(prefix, base62, 27)
 }
 
 // hex returns n hexadecimal digits.
 func (r *randomness) hex(n int) string {
-	return r.text(base62[:10]+"abcdef", n)
+	return r.text("", base62[:10]+"abcdef", n)
 }
 
-func (r *randomness) text(alphabet string, n int) string {
+func (r *randomness) text(prefix, alphabet string, n int) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = alphabet[r.rand.IntN(len(alphabet))]
+	b := make([]byte, 0, 64)
+	b = append(b, prefix...)
+	for range n {
+		b = append(b, alphabet[r.rand.IntN(len(alphabet))])
 	}
 	return string(b)
 }

@@ -2,6 +2,7 @@ package clerktest
 
 import (
 	"cmp"
+	"encoding/json"
 	"net/url"
 	"slices"
 	"strings"
@@ -67,10 +68,10 @@ func parseRevoke(body []byte) (requester *string, err *apiError) {
 	if !validJSON(body) {
 		return nil, bodyInvalid()
 	}
-	if text[0] != '{' {
+	var f fields
+	if json.Unmarshal(body, &f.raw) != nil {
 		return nil, bodyMalformed("an object")
 	}
-	f := readFields(body)
 	requester = f.optionalText("requesting_user_id")
 	f.checkUnknown()
 	return requester, f.err
