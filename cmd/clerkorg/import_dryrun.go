@@ -72,9 +72,9 @@ func (im *importer) rehearse(ctx context.Context, conn *connection, list *people
 	}{
 		{decided, "decided by earlier runs"},
 		{look.bad, "would be rejected"},
-		{duplicates, "duplicates"},
+		{duplicates, "given twice"},
 		{invited, "invited already"},
-		{members, "members already"},
+		{members, "in the organization already"},
 	} {
 		if part.n > 0 {
 			fmt.Fprintf(im.out, "%8d %s\n", part.n, part.text)

@@ -36,7 +36,7 @@ Roles look wrong where they do not begin with org: as in org:member: "Boss" (1 r
 `, got.err)
 	assert.Equal(t, `people.csv: 8 rows
        3 would be rejected
-       1 duplicates
+       1 given twice
        4 to be invited
 About 1 bulk call of up to ten people and 0 calls of one; at 750 people an hour that takes a few minutes, if nothing was sent in the last hour.
 Who is there already was not looked up: that takes a secret key and --org.
@@ -60,7 +60,7 @@ func TestDryRunWithAKey(t *testing.T) {
 	assert.Equal(t, path+`: 4 rows
        1 decided by earlier runs
        1 invited already
-       1 members already
+       1 in the organization already
        1 to be invited
 About 1 bulk call of up to ten people and 0 calls of one; at 500 people an hour that takes a few minutes, if nothing was sent in the last hour.
 Nothing was sent.

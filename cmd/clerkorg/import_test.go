@@ -47,8 +47,8 @@ line 1653: a quotation mark opens cell 2 and none closes it where a cell ends: a
 		assert.Equal(t, `Done in 2h00m: all 1700 rows have an outcome.
     1677 invited
        5 invited already
-       5 members already
-       6 duplicates
+       5 in the organization already
+       6 given twice
        7 rejected
 `, got.out)
 		assert.Contains(t, text, "\nline 752: This instance admits no such address.\n")

@@ -30,8 +30,8 @@ var names = []struct {
 }{
 	{clerkorg.OutcomeInvited, "invited"},
 	{clerkorg.OutcomeAlreadyInvited, "invited already"},
-	{clerkorg.OutcomeAlreadyMember, "members already"},
-	{clerkorg.OutcomeDuplicate, "duplicates"},
+	{clerkorg.OutcomeAlreadyMember, "in the organization already"},
+	{clerkorg.OutcomeDuplicate, "given twice"},
 	{clerkorg.OutcomeRejected, "rejected"},
 }
 
