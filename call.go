@@ -24,8 +24,8 @@ type call struct {
 	ids      [2]string // values of the names, in order
 	query    string
 	body     wireBody // nil where there is none
-	quota    Quota    // of the endpoint; zero where only that of the instance applies
 
+	quota     Quota         // of the endpoint; zero where only that of the instance applies
 	path      string        // template with the ids, escaped, as it is sent
 	payload   []byte        // body, encoded once for all attempts
 	attempt   int           // 1 for the first
@@ -38,6 +38,31 @@ type call struct {
 type wireBody interface {
 	sizeOnWire() int              // the length of its JSON, estimated
 	appendJSON(dst []byte) []byte // without white space
+}
+
+func sizeOfArray[T any, W interface {
+	*T
+	wireBody
+}](items []T) int {
+	size := 2
+	for i := range items {
+		size += W(&items[i]).sizeOnWire()
+	}
+	return size
+}
+
+func appendArray[T any, W interface {
+	*T
+	wireBody
+}](dst []byte, items []T) []byte {
+	dst = append(dst, '[')
+	for i := range items {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = W(&items[i]).appendJSON(dst)
+	}
+	return append(dst, ']')
 }
 
 // creates reports whether repeating the call could do something twice.
@@ -70,6 +95,7 @@ func (c *Client) chain() handler {
 func send[T any](ctx context.Context, client *Client, c *call, decode func([]byte) (T, error)) (T, error) {
 	var none T
 	c.path = c.escapedPath()
+	c.quota = client.quotas[endpointQuota(c.method, c.template)]
 	if c.body != nil {
 		c.payload = c.body.appendJSON(make([]byte, 0, c.body.sizeOnWire()))
 	}

@@ -29,7 +29,9 @@ func always(clerktest.Operation) bool { return true }
 func notLists(op clerktest.Operation) bool {
 	return op != clerktest.OpList && op != clerktest.OpListInstance && op != clerktest.OpMemberships
 }
-func notBulk(op clerktest.Operation) bool { return op != clerktest.OpBulk }
+func notBulk(op clerktest.Operation) bool {
+	return op != clerktest.OpBulk && op != clerktest.OpApplicationBulk
+}
 
 var oddAnswers = []oddAnswer{
 	{fault: clerktest.Fault{Kind: clerktest.FaultEchoBody}, ok: never, known: true},
@@ -67,6 +69,7 @@ func oddTrial(t *testing.T, server *clerktest.Server, odd oddAnswer, op clerktes
 	client, err := NewClient(spyKey, append([]Option{WithRateLimiter(NewTokenBucket()), WithLogger(debugLogger(&book))}, opts...)...)
 	require.NoError(t, err)
 	trial := &trial{server: server, client: client, org: server.OrganizationID()}
+	trial.applicationID = server.AddApplicationInvitation("pending@example.com")
 	trial.id = server.AddInvitation(trial.org, "pending@example.com", string(RoleMember))
 	server.Inject(odd.fault)
 	got, err := operations[op](t.Context(), trial)

@@ -80,7 +80,7 @@ func TestLogFields(t *testing.T) {
 		assert.EqualValues(t, 1, line["attempt"])
 		assert.Equal(t, "trace_1", line["trace_id"])
 		assert.Contains(t, line, "duration")
-		left := map[string]float64{QuotaBulk: 49, QuotaCreate: 249, QuotaInstance: 99}
+		left := map[string]float64{QuotaBulk: 49, QuotaCreate: 249, QuotaApplicationBulk: 24, QuotaApplicationCreate: 99, QuotaInstance: 99}
 		assert.EqualValues(t, left[call.quotaKey], line["quota_left"])
 	})
 }

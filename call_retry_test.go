@@ -38,6 +38,8 @@ type trial struct {
 	attempts *counter
 	client   *Client
 	org, id  string
+
+	applicationID string // of a pending invitation to the application
 }
 
 func newTrial(t *testing.T, opts ...Option) *trial {
@@ -49,6 +51,7 @@ func newTrial(t *testing.T, opts ...Option) *trial {
 		inMemory(t, server, append([]Option{WithHTTPClient(&http.Client{Transport: attempts})}, opts...)...),
 		server.OrganizationID(),
 		server.AddInvitation(server.OrganizationID(), "pending@example.com", string(RoleMember)),
+		server.AddApplicationInvitation("pending@example.com"),
 	}
 }
 
@@ -78,10 +81,27 @@ var operations = map[clerktest.Operation]func(context.Context, *trial) (any, err
 	clerktest.OpOrganization: func(ctx context.Context, f *trial) (any, error) {
 		return boxed(f.client.Organizations.Get(ctx, f.org))
 	},
+	clerktest.OpApplicationBulk: func(ctx context.Context, f *trial) (any, error) {
+		return boxed(f.client.Invitations.CreateBulk(ctx, twoToSignUp()))
+	},
+	clerktest.OpApplicationCreate: func(ctx context.Context, f *trial) (any, error) {
+		return boxed(f.client.Invitations.Create(ctx, CreateApplicationInvitationParams{EmailAddress: "ada@example.com"}))
+	},
+	clerktest.OpApplicationList: func(ctx context.Context, f *trial) (any, error) {
+		return boxed(f.client.Invitations.List(ctx, nil))
+	},
+	clerktest.OpApplicationRevoke: func(ctx context.Context, f *trial) (any, error) {
+		return boxed(f.client.Invitations.Revoke(ctx, f.applicationID))
+	},
 }
 
 func isRead(op clerktest.Operation) bool {
-	return op != clerktest.OpBulk && op != clerktest.OpCreate && op != clerktest.OpRevoke
+	switch op {
+	case clerktest.OpBulk, clerktest.OpCreate, clerktest.OpRevoke,
+		clerktest.OpApplicationBulk, clerktest.OpApplicationCreate, clerktest.OpApplicationRevoke:
+		return false
+	}
+	return true
 }
 
 // faultRule is what has to come of a fault.

@@ -31,6 +31,9 @@ type Client struct {
 	// Organizations has the calls about organizations.
 	Organizations *OrganizationsService
 
+	// Invitations has the calls about invitations into no organization: to sign up.
+	Invitations *InvitationsService
+
 	baseURL    string
 	apiVersion string
 	userAgent  string
@@ -113,6 +116,7 @@ func newClient(keyName, secretKey string, opts []Option) (*Client, error) {
 func (c *Client) ready() {
 	c.handle = c.chain()
 	c.Organizations = &OrganizationsService{client: c}
+	c.Invitations = &InvitationsService{client: c}
 }
 
 // NewClientFromEnv returns a client for the secret key in the environment variable
@@ -138,8 +142,8 @@ func NewClientFromEnv(opts ...Option) (*Client, error) {
 }
 
 // Quota returns how many tokens are left of one of the quotas ([QuotaBulk],
-// [QuotaCreate], [QuotaInstance]), and when the next one comes back. It sends no request
-// to Clerk. Where the limiter cannot be asked, the error matches
+// [QuotaCreate], [QuotaApplicationBulk], [QuotaApplicationCreate], [QuotaInstance]), and
+// when the next one comes back. It sends no request to Clerk. Where the limiter cannot be asked, the error matches
 // [ErrLimiterUnavailable]; another name is an error too.
 func (c *Client) Quota(ctx context.Context, name string) (QuotaState, error) {
 	quota, ok := c.quotas[name]

@@ -89,9 +89,7 @@ func (p RevokeInvitationParams) appendJSON(dst []byte) []byte {
 func (s *OrganizationsService) CreateInvitationBulk(ctx context.Context, organizationID string, params []CreateInvitationParams) ([]OrganizationInvitation, error) {
 	var p problems
 	p.id("organization_id", organizationID)
-	if n := len(params); n < 1 || n > MaxBulkInvitations {
-		p.add(-1, "invitations", "must be 1 to %d, are %d", MaxBulkInvitations, n)
-	}
+	p.number(len(params))
 	wire := p.invitations(params)
 	if err := p.err(); err != nil {
 		return nil, err
@@ -106,33 +104,45 @@ func (s *OrganizationsService) createBulk(ctx context.Context, organizationID st
 		template: "/organizations/{organization_id}/invitations/bulk",
 		ids:      [2]string{organizationID},
 		body:     wireInvitations(wire),
-		quota:    s.client.quotas[QuotaBulk],
 	}, func(data []byte) ([]OrganizationInvitation, error) {
-		return decodeBulk(data, len(wire))
+		return decodeBulk(data, len(wire), (*OrganizationInvitation).id)
 	})
 }
 
 // decodeBulk decodes the answer to a bulk call: an object that holds a list or, by
 // older descriptions, the bare list. An answer with another number of invitations
 // than were sent does not tell what was created.
-func decodeBulk(data []byte, want int) ([]OrganizationInvitation, error) {
-	var list InvitationList
+func decodeBulk[T any](data []byte, want int, id func(*T) string) ([]T, error) {
+	created, _, err := decodeList[T](data)
+	if err != nil {
+		return nil, err
+	}
+	if len(created) != want {
+		return nil, fmt.Errorf("the answer holds %d invitations, %d were sent", len(created), want)
+	}
+	for i := range created {
+		if id(&created[i]) == "" {
+			return nil, errors.New("the answer holds an invitation without an id")
+		}
+	}
+	return created, nil
+}
+
+// decodeList decodes a list, bare or in an object that tells how long it is on all
+// pages together; nil where there is none.
+func decodeList[T any](data []byte) (items []T, total int, err error) {
+	var list struct {
+		Data       []T `json:"data"`
+		TotalCount int `json:"total_count"`
+	}
 	target := any(&list)
 	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("[")) {
 		target = &list.Data
 	}
 	if err := jsonwire.Unmarshal(data, target); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	if len(list.Data) != want {
-		return nil, fmt.Errorf("the answer holds %d invitations, %d were sent", len(list.Data), want)
-	}
-	for i := range list.Data {
-		if list.Data[i].ID == "" {
-			return nil, errors.New("the answer holds an invitation without an id")
-		}
-	}
-	return list.Data, nil
+	return list.Data, list.TotalCount, nil
 }
 
 // decodeInvitation decodes an answer that is one invitation.
@@ -167,7 +177,6 @@ func (s *OrganizationsService) create(ctx context.Context, organizationID string
 		template: "/organizations/{organization_id}/invitations",
 		ids:      [2]string{organizationID},
 		body:     wire,
-		quota:    s.client.quotas[QuotaCreate],
 	}, decodeInvitation)
 }
 

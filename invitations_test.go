@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +31,9 @@ const (
 	orgPattern = "/organizations/{organization_id}/invitations"
 )
 
-var apiCalls = []apiCall{
+var apiCalls = slices.Concat(organizationCalls, applicationCalls)
+
+var organizationCalls = []apiCall{
 	{
 		name: "bulk", method: "POST", path: orgPath + "/bulk", template: orgPattern + "/bulk", fixture: "bulk.json", quotaKey: QuotaBulk,
 		body: `[{"email_address":"ada@example.com","role":"org:member"},{"email_address":"grace@example.com","role":"org:admin"}]`,
@@ -164,6 +167,8 @@ func TestCallsOnTheWire(t *testing.T) {
 		switch call.name {
 		case "bulk":
 			wire = fixture(t, "bulk_bare.json")
+		case "list of the application, bare":
+			wire = `{"data":` + wire + `,"total_count":0}`
 		case "memberships":
 			return // of people more is said than is kept
 		}

@@ -133,7 +133,8 @@ func WithRateLimiter(limiter RateLimiter) Option {
 }
 
 // WithQuotas replaces built-in quotas by name ([QuotaBulk], [QuotaCreate],
-// [QuotaInstance]), for instances with other limits.
+// [QuotaApplicationBulk], [QuotaApplicationCreate], [QuotaInstance]), for instances with
+// other limits.
 func WithQuotas(quotas ...Quota) Option {
 	return func(c *Client) error {
 		own := maps.Clone(c.quotas)

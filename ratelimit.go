@@ -13,6 +13,9 @@ const (
 	QuotaBulk     = "invitations.bulk"   // POST /organizations/{id}/invitations/bulk: 50 an hour
 	QuotaCreate   = "invitations.create" // POST /organizations/{id}/invitations: 250 an hour
 	QuotaInstance = "instance"           // all calls: 1000 in 10 s for sk_live_ keys, 100 for sk_test_
+
+	QuotaApplicationBulk   = "application_invitations.bulk"   // POST /invitations/bulk: 25 an hour
+	QuotaApplicationCreate = "application_invitations.create" // POST /invitations: 100 an hour
 )
 
 // Quota is a limit that the server sets on a kind of call: at most Limit
@@ -146,17 +149,4 @@ func (unlimited) CloseUntil(context.Context, Quota, time.Time) error { return ni
 
 func (unlimited) State(_ context.Context, quota Quota) (QuotaState, error) {
 	return QuotaState{Quota: quota, Available: quota.Limit}, nil
-}
-
-// builtinQuotas are the documented limits of an instance with a live or a test key.
-func builtinQuotas(live bool) map[string]Quota {
-	instance := 100
-	if live {
-		instance = 1000
-	}
-	return map[string]Quota{
-		QuotaBulk:     {Name: QuotaBulk, Limit: 50, Window: time.Hour},
-		QuotaCreate:   {Name: QuotaCreate, Limit: 250, Window: time.Hour},
-		QuotaInstance: {Name: QuotaInstance, Limit: instance, Window: 10 * time.Second},
-	}
 }

@@ -56,6 +56,8 @@ type OrganizationInvitation struct {
 	UpdatedAt              Timestamp               `json:"updated_at"`
 }
 
+func (i *OrganizationInvitation) id() string { return i.ID }
+
 // MarshalJSON writes the invitation as Clerk does: a field that Clerk calls
 // nullable is null where it has no value.
 func (i OrganizationInvitation) MarshalJSON() ([]byte, error) {

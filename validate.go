@@ -77,15 +77,28 @@ func (p *problems) invitations(params []CreateInvitationParams) []wireInvitation
 		if len(*p) == faults {
 			like = &params[i]
 		}
-		if i >= len(keys) || params[i].EmailAddress == "" {
-			continue
-		}
-		keys[i] = AddressKey(params[i].EmailAddress)
-		if first := slices.Index(keys[:], keys[i]); first < i {
-			p.add(i, "email_address", "is the same address as that of the invitation at index %d", first)
-		}
+		p.distinct(&keys, i, params[i].EmailAddress)
 	}
 	return wire
+}
+
+// distinct checks that an address is none of the earlier ones of a call, whose keys it
+// gathers.
+func (p *problems) distinct(keys *[MaxBulkInvitations]string, i int, address string) {
+	if i >= len(keys) || address == "" {
+		return
+	}
+	keys[i] = AddressKey(address)
+	if first := slices.Index(keys[:], keys[i]); first < i {
+		p.add(i, "email_address", "is the same address as that of the invitation at index %d", first)
+	}
+}
+
+// number checks how many invitations a bulk call carries.
+func (p *problems) number(n int) {
+	if n < 1 || n > MaxBulkInvitations {
+		p.add(-1, "invitations", "must be 1 to %d, are %d", MaxBulkInvitations, n)
+	}
 }
 
 // sizeOnWire estimates the length of the JSON of an invitation from below.
@@ -122,24 +135,9 @@ func (w *wireInvitation) appendJSON(dst []byte) []byte {
 // wireInvitations is the body of a bulk call.
 type wireInvitations []wireInvitation
 
-func (w wireInvitations) sizeOnWire() int {
-	size := 2
-	for i := range w {
-		size += w[i].sizeOnWire()
-	}
-	return size
-}
+func (w wireInvitations) sizeOnWire() int { return sizeOfArray(w) }
 
-func (w wireInvitations) appendJSON(dst []byte) []byte {
-	dst = append(dst, '[')
-	for i := range w {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = w[i].appendJSON(dst)
-	}
-	return append(dst, ']')
-}
+func (w wireInvitations) appendJSON(dst []byte) []byte { return appendArray(dst, w) }
 
 // params is the invitation as the caller gave it, with its metadata as JSON.
 func (w *wireInvitation) params() CreateInvitationParams {
@@ -176,14 +174,10 @@ func (p *problems) invitation(i int, params, like *CreateInvitationParams, buf [
 	if params.InviterUserID != like.InviterUserID {
 		p.text(i, "inviter_user_id", params.InviterUserID)
 	}
-	if params.RedirectURL != like.RedirectURL && params.RedirectURL != "" {
-		if fault := redirectFault(params.RedirectURL); fault != "" {
-			p.add(i, "redirect_url", "%s", fault)
-		}
+	if params.RedirectURL != like.RedirectURL {
+		p.redirect(i, params.RedirectURL)
 	}
-	if days := params.ExpiresInDays; days < 0 || days > maxExpiresInDays {
-		p.add(i, "expires_in_days", "must be 1 to %d, or 0 for the server's default; is %d", maxExpiresInDays, days)
-	}
+	p.days(i, params.ExpiresInDays)
 	wire := wireInvitation{
 		EmailAddress:  params.EmailAddress,
 		Role:          params.Role,
@@ -195,6 +189,21 @@ func (p *problems) invitation(i int, params, like *CreateInvitationParams, buf [
 	wire.PublicMetadata, buf = p.metadata(i, "public_metadata", params.PublicMetadata, buf)
 	wire.PrivateMetadata, buf = p.metadata(i, "private_metadata", params.PrivateMetadata, buf)
 	return wire, buf
+}
+
+func (p *problems) redirect(i int, target string) {
+	if target == "" {
+		return
+	}
+	if fault := redirectFault(target); fault != "" {
+		p.add(i, "redirect_url", "%s", fault)
+	}
+}
+
+func (p *problems) days(i, days int) {
+	if days < 0 || days > maxExpiresInDays {
+		p.add(i, "expires_in_days", "must be 1 to %d, or 0 for the server's default; is %d", maxExpiresInDays, days)
+	}
 }
 
 // page checks the limit and the offset of a list call.

@@ -2,7 +2,7 @@
 // that invite people into organizations.
 //
 // A [Server] starts with one organization, one admin and one secret key. It
-// answers the organization invitation calls the way Clerk does: the same
+// answers the invitation calls the way Clerk does: the same
 // paths, shapes, status codes and error codes, the same rules about who can be
 // invited, and the same rate limits. What Clerk does not document, such as how
 // it cuts the hour of a rate limit, is an [Option], so that a client can be

@@ -9,7 +9,7 @@ import (
 
 // bulk answers OpBulk.
 func (s *Server) bulk(v *visit) (any, *apiError) {
-	items, err := s.parseBulk(v.body)
+	items, err := parseBulk(v.body, s.parseItem)
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +25,7 @@ func (s *Server) bulk(v *visit) (any, *apiError) {
 
 // create answers OpCreate.
 func (s *Server) create(v *visit) (any, *apiError) {
-	single, err := s.parseSingle(v.body)
+	single, err := parseSingle(v.body, s.parseItem)
 	if err != nil {
 		return nil, err
 	}

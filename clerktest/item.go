@@ -37,7 +37,7 @@ type item struct {
 
 // parseBulk reads the body of a bulk call. The error concerns the call as a
 // whole; what is wrong with one item is noted there.
-func (s *Server) parseBulk(body []byte) ([]item, *apiError) {
+func parseBulk[T any](body []byte, parse func(map[string]json.RawMessage) T) ([]T, *apiError) {
 	if !validJSON(body) {
 		return nil, bodyInvalid()
 	}
@@ -53,23 +53,24 @@ func (s *Server) parseBulk(body []byte) ([]item, *apiError) {
 	case len(objects) > maxBulkItems:
 		return nil, newError(400, "bulk_size_exceeded", "too many invitations", "One call takes at most 10 invitations.")
 	}
-	items := make([]item, len(objects))
+	items := make([]T, len(objects))
 	for i, object := range objects {
-		items[i] = s.parseItem(object)
+		items[i] = parse(object)
 	}
 	return items, nil
 }
 
 // parseSingle reads the body of a call that creates one invitation.
-func (s *Server) parseSingle(body []byte) (item, *apiError) {
+func parseSingle[T any](body []byte, parse func(map[string]json.RawMessage) T) (T, *apiError) {
+	var none T
 	if !validJSON(body) {
-		return item{}, bodyInvalid()
+		return none, bodyInvalid()
 	}
 	var object map[string]json.RawMessage
 	if json.Unmarshal(body, &object) != nil || object == nil {
-		return item{}, bodyMalformed("an object")
+		return none, bodyMalformed("an object")
 	}
-	return s.parseItem(object), nil
+	return parse(object), nil
 }
 
 func validJSON(body []byte) bool { return utf8.Valid(body) && json.Valid(body) }

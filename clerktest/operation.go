@@ -23,6 +23,11 @@ const (
 	OpOrganization Operation = "organization.get"         // GET /organizations/{id}
 	OpUsers        Operation = "users.list"               // GET /users
 	OpRoles        Operation = "roles.list"               // GET /organization_roles
+
+	OpApplicationBulk   Operation = "application_invitations.bulk"   // POST /invitations/bulk
+	OpApplicationCreate Operation = "application_invitations.create" // POST /invitations
+	OpApplicationList   Operation = "application_invitations.list"   // GET /invitations
+	OpApplicationRevoke Operation = "application_invitations.revoke" // POST /invitations/{invitation_id}/revoke
 )
 
 // route is what a method and a path ask for.
@@ -52,6 +57,10 @@ var endpoints = []endpoint{
 	{http.MethodGet, []string{"organizations", "{org}"}, OpOrganization},
 	{http.MethodGet, []string{"users"}, OpUsers},
 	{http.MethodGet, []string{"organization_roles"}, OpRoles},
+	{http.MethodPost, []string{"invitations", "bulk"}, OpApplicationBulk},
+	{http.MethodPost, []string{"invitations"}, OpApplicationCreate},
+	{http.MethodGet, []string{"invitations"}, OpApplicationList},
+	{http.MethodPost, []string{"invitations", "{inv}", "revoke"}, OpApplicationRevoke},
 }
 
 // resolve finds the operation of a request. A path is split before it is

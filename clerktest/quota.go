@@ -23,6 +23,9 @@ func defaultQuotas(live bool) map[Operation]quotaRule {
 		OpAny:    {100, 10 * time.Second},
 		OpBulk:   {50, time.Hour},
 		OpCreate: {250, time.Hour},
+
+		OpApplicationBulk:   {25, time.Hour},
+		OpApplicationCreate: {100, time.Hour},
 	}
 	if live {
 		rules[OpAny] = quotaRule{1000, 10 * time.Second}

@@ -30,6 +30,8 @@ type state struct {
 	addresses     map[string]*user  // by folded address
 	invitations   map[string]*invitation
 	all           []*invitation // of every organization, oldest first
+
+	applications []*applicationInvitation // oldest first
 }
 
 type user struct {

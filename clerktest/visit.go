@@ -177,7 +177,7 @@ func (v *visit) arrange(result any) any {
 	if v.fault.is(FaultCount) {
 		list = list.of(max(0, v.fault.Count))
 	}
-	if v.fault.is(FaultBareArray) || v.s.config.bareArrays && v.route.op == OpBulk {
+	if v.fault.is(FaultBareArray) || v.s.config.bareArrays && v.route.op == OpBulk || v.route.op == OpApplicationBulk {
 		return list.bare()
 	}
 	return list
@@ -203,6 +203,14 @@ func (v *visit) operate() (any, *apiError) {
 		return v.s.users(v)
 	case OpRoles:
 		return v.s.roles(v)
+	case OpApplicationBulk:
+		return v.s.applicationBulk(v)
+	case OpApplicationCreate:
+		return v.s.applicationCreate(v)
+	case OpApplicationList:
+		return v.s.applicationList(v)
+	case OpApplicationRevoke:
+		return v.s.applicationRevoke(v)
 	default:
 		return v.s.getOrganization(v)
 	}
