@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/clerkorg/clerkorg-go"
@@ -167,4 +168,46 @@ func ExampleUnlimited() {
 	}
 	fmt.Println(state.Available, "of", state.Quota.Limit)
 	// Output: 50 of 50
+}
+
+// Another client of the same key, as Clerk's own SDK has one, takes its tokens from the
+// same bucket.
+func ExampleNewTransport() {
+	server := clerktest.NewServer()
+	defer server.Close()
+	client, err := clerkorg.NewClient(server.SecretKey(), clerkorg.WithBaseURL(server.URL()))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	transport, err := clerkorg.NewTransport(server.SecretKey(), clerkorg.WithBaseURL(server.URL()))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	other := &http.Client{Transport: transport}
+
+	req, err := http.NewRequest(http.MethodPost, server.URL()+"/v1/invitations", strings.NewReader(`{"email_address":"ada@example.com"}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	req.Header.Set("Authorization", "Bearer "+server.SecretKey())
+	resp, err := other.Do(req)
+	if limited, ok := errors.AsType[*clerkorg.RateLimitError](err); ok {
+		fmt.Println("free again in", limited.RetryAfter)
+		return
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	state, err := client.Quota(context.Background(), clerkorg.QuotaApplicationCreate)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(resp.StatusCode, "and", state.Available, "left")
+	// Output: 200 and 99 left
 }

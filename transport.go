@@ -67,7 +67,7 @@ func (t *quotaTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	var failure error // of the transport below
 	_, err := t.client.acquireQuota(func(ctx context.Context, c *call) (*answer, error) {
 		var sent bool
-		resp, sent, failure = t.send(ctx, req)
+		resp, sent, failure = t.send(ctx, req) //nolint:bodyclose // the caller of RoundTrip closes it
 		switch {
 		case failure != nil:
 			return nil, &callError{err: failure, sent: sent}

@@ -209,7 +209,7 @@ func TestTransportRefuses(t *testing.T) {
 	recorder := newRecorder(reply(200, "{}"))
 	other := newForeign(t, newKey(), recorder, WithRateLimiter(deafLimiter{NewTokenBucket()}))
 	body := &closedBody{Reader: strings.NewReader("{}")}
-	req, err := http.NewRequestWithContext(t.Context(), "POST", DefaultBaseURL+"/invitations", body)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, DefaultBaseURL+"/invitations", body)
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+other.key)
 	_, err = other.Do(req) //nolint:bodyclose // there is no answer

@@ -220,9 +220,6 @@ func (s *Server) applicationList(v *visit) (any, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	if len(statuses) > 1 {
-		return nil, wrongType("status", "one status")
-	}
 	paginated, problem := strconv.ParseBool(cmp.Or(query.Get("paginated"), "false"))
 	if problem != nil {
 		return nil, wrongType("paginated", "a boolean")

@@ -7,9 +7,11 @@ import (
 	"testing"
 
 	"github.com/clerk/clerk-sdk-go/v2"
+	"github.com/clerk/clerk-sdk-go/v2/invitation"
 	"github.com/clerk/clerk-sdk-go/v2/organization"
 	"github.com/clerk/clerk-sdk-go/v2/organizationinvitation"
 	"github.com/clerk/clerk-sdk-go/v2/organizationmembership"
+	"github.com/stretchr/testify/require"
 
 	"github.com/clerkorg/clerkorg-go/clerktest"
 )
@@ -189,4 +191,30 @@ func TestGoErrors(t *testing.T) {
 	config.Key, config.URL = new("sk_test_of_somebody"), new(s.URL()+"/v1")
 	_, err := organization.NewClient(config).Get(ctx, s.OrganizationID())
 	requireAPIError(t, err, 401, "clerk_key_invalid")
+}
+
+// TestGoApplication invites to the application, in all the ways of the SDK.
+func TestGoApplication(t *testing.T) {
+	t.Parallel()
+	server := clerktest.NewServer()
+	t.Cleanup(server.Close)
+	config := &clerk.ClientConfig{}
+	config.Key, config.URL = new(server.SecretKey()), new(server.URL()+"/v1")
+	client := invitation.NewClient(config)
+	ann, err := client.Create(t.Context(), &invitation.CreateParams{EmailAddress: "ann@example.com", ExpiresInDays: new(int64(7))})
+	require.NoError(t, err)
+	require.Equal(t, "ann@example.com", ann.EmailAddress)
+	more, err := client.BulkCreate(t.Context(), &invitation.BulkCreateParams{Invitations: []*invitation.CreateParams{
+		{EmailAddress: "bob@example.com"}, {EmailAddress: "cyd@example.com", IgnoreExisting: new(true)},
+	}})
+	require.NoError(t, err)
+	require.Len(t, more.Invitations, 2)
+	revoked, err := client.Revoke(t.Context(), ann.ID)
+	require.NoError(t, err)
+	require.True(t, revoked.Revoked)
+	list, err := client.List(t.Context(), &invitation.ListParams{Statuses: []string{"pending", "revoked"}})
+	require.NoError(t, err)
+	require.EqualValues(t, 3, list.TotalCount)
+	_, err = client.Create(t.Context(), &invitation.CreateParams{EmailAddress: "bob@example.com"})
+	requireAPIError(t, err, 400, "duplicate_record")
 }
