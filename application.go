@@ -121,7 +121,7 @@ func (s *InvitationsService) Create(ctx context.Context, params CreateApplicatio
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	return send(ctx, s.client, &call{method: http.MethodPost, template: "/invitations", body: &wire}, decodeApplicationInvitation)
+	return send(ctx, s.client, &call{operation: "Invitations.Create", method: http.MethodPost, template: "/invitations", body: &wire}, decodeApplicationInvitation)
 }
 
 // CreateBulk invites 1 to 10 people to sign up with one call, of which Clerk admits 25
@@ -145,7 +145,7 @@ func (s *InvitationsService) CreateBulk(ctx context.Context, params []CreateAppl
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	return send(ctx, s.client, &call{method: http.MethodPost, template: "/invitations/bulk", body: wire},
+	return send(ctx, s.client, &call{operation: "Invitations.CreateBulk", method: http.MethodPost, template: "/invitations/bulk", body: wire},
 		func(data []byte) ([]ApplicationInvitation, error) {
 			return decodeBulk(data, len(wire), (*ApplicationInvitation).id)
 		})
@@ -174,7 +174,7 @@ func (s *InvitationsService) List(ctx context.Context, params *ListApplicationIn
 		return nil, fmt.Errorf("clerkorg: query of /invitations: %w", err)
 	}
 	values.Set("paginated", "true") // for the total
-	return send(ctx, s.client, &call{method: http.MethodGet, template: "/invitations", query: values.Encode()},
+	return send(ctx, s.client, &call{operation: "Invitations.List", method: http.MethodGet, template: "/invitations", query: values.Encode()},
 		func(data []byte) (*ApplicationInvitationList, error) {
 			items, total, err := decodeList[ApplicationInvitation](data)
 			if err == nil && items == nil {
@@ -221,10 +221,11 @@ func (s *InvitationsService) Revoke(ctx context.Context, invitationID string) (*
 		return nil, err
 	}
 	return send(ctx, s.client, &call{
-		method:   http.MethodPost,
-		template: "/invitations/{invitation_id}/revoke",
-		ids:      [2]string{invitationID},
-		body:     noParams{},
+		operation: "Invitations.Revoke",
+		method:    http.MethodPost,
+		template:  "/invitations/{invitation_id}/revoke",
+		ids:       [2]string{invitationID},
+		body:      noParams{},
 	}, decodeApplicationInvitation)
 }
 

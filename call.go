@@ -19,19 +19,21 @@ import (
 
 // call is one call of the API, as it passes through the handlers.
 type call struct {
-	method   string
-	template string    // path with names in braces; logs show it
-	ids      [2]string // values of the names, in order
-	query    string
-	body     wireBody // nil where there is none
+	operation string // its name for observers
+	method    string
+	template  string    // path with names in braces; observers see it
+	ids       [2]string // values of the names, in order
+	query     string
+	body      wireBody // nil where there is none
 
 	quota     Quota         // of the endpoint; zero where only that of the instance applies
 	path      string        // template with the ids, escaped, as it is sent
 	payload   []byte        // body, encoded once for all attempts
 	attempt   int           // 1 for the first
-	failed    failedAttempt // the previous one, for the log
-	remaining int           // tokens left in the quota after one was taken
+	took      string        // the quota of which the attempt has a token; that of the endpoint, if it has one
+	remaining int           // tokens left in it after that one was taken
 	waited    time.Duration // for quota, in all attempts together
+	observed  *observed     // nil where there are no observers
 }
 
 // wireBody is the body of a call.
@@ -80,10 +82,10 @@ type answer struct {
 type handler func(ctx context.Context, c *call) (*answer, error)
 
 // chain puts the steps of a call in their order, the outermost first. Every attempt
-// takes a token and logs a line.
+// takes a token and is observed.
 func (c *Client) chain() handler {
 	return c.retry(
-		c.log(
+		c.observe(
 			c.acquireQuota(
 				c.toError(
 					c.withoutKey(
@@ -92,8 +94,12 @@ func (c *Client) chain() handler {
 
 // send carries out a call and decodes its answer. With an error it returns the zero
 // value.
-func send[T any](ctx context.Context, client *Client, c *call, decode func([]byte) (T, error)) (T, error) {
+func send[T any](ctx context.Context, client *Client, c *call, decode func([]byte) (T, error)) (value T, err error) {
 	var none T
+	if len(client.observers) > 0 {
+		ctx = client.startCall(ctx, c)
+		defer func() { client.endCall(ctx, c, err) }()
+	}
 	c.path = c.escapedPath()
 	c.quota = client.quotas[endpointQuota(c.method, c.template)]
 	if c.body != nil {
@@ -104,7 +110,7 @@ func send[T any](ctx context.Context, client *Client, c *call, decode func([]byt
 		return none, err
 	}
 	defer releaseBuffer(got.body)
-	value, err := decode(got.body.Bytes())
+	value, err = decode(got.body.Bytes())
 	if err != nil {
 		return none, c.unreadable(got, err)
 	}

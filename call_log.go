@@ -8,89 +8,69 @@ import (
 	"net"
 	"net/http"
 	"syscall"
-	"time"
 )
 
-// failedAttempt is what the log keeps of an attempt for the line of the next one.
-type failedAttempt struct {
-	err error
-	end time.Time
-}
-
-// log writes a line for every attempt: a warning where it repeats another one or where
-// the request never left, and debug otherwise. Lines name codes, types and templates
+// logObserver writes a line for every attempt: a warning where it repeats another one or
+// where the request never left, and debug otherwise. Lines name codes, types and templates
 // only: ids, addresses and the server's sentences stay out of them, and so does the text
 // of errors that are not ours, which could hold anything.
-func (c *Client) log(next handler) handler {
-	if c.logger == nil {
-		return next
+type logObserver struct{ logger *slog.Logger }
+
+func (logObserver) CallStarted(ctx context.Context, _ *CallEvent) context.Context { return ctx }
+
+func (logObserver) CallEnded(context.Context, *CallEvent) {}
+
+func (logObserver) AttemptStarted(ctx context.Context, _ *AttemptEvent) context.Context { return ctx }
+
+func (o logObserver) AttemptEnded(ctx context.Context, attempt *AttemptEvent) {
+	level := slog.LevelDebug
+	if attempt.Number > 1 || attempt.Result.neverLeft() {
+		level = slog.LevelWarn
 	}
-	return func(ctx context.Context, call *call) (*answer, error) {
-		if !c.logger.Enabled(ctx, slog.LevelWarn) {
-			return next(ctx, call)
-		}
-		start := time.Now()
-		got, err := next(ctx, call)
-		end := time.Now()
-		level := slog.LevelDebug
-		if call.attempt > 1 || neverLeft(err) {
-			level = slog.LevelWarn
-		}
-		if c.logger.Enabled(ctx, level) {
-			attrs := []slog.Attr{
-				slog.String("method", call.method),
-				slog.String("path", call.template),
-				slog.Int("attempt", call.attempt),
-				slog.Duration("duration", end.Sub(start)),
-				slog.Int("quota_left", call.remaining),
-			}
-			if call.attempt > 1 {
-				attrs = append(attrs,
-					slog.Duration("wait", start.Sub(call.failed.end)),
-					slog.Attr{Key: "after", Value: slog.GroupValue(failureAttrs(call.failed.err)...)})
-			}
-			c.logger.LogAttrs(ctx, level, "clerk api call", append(attrs, outcomeAttrs(got, err)...)...)
-		}
-		call.failed = failedAttempt{err, end}
-		return got, err
+	if !o.logger.Enabled(ctx, level) {
+		return
 	}
+	attrs := []slog.Attr{
+		slog.String("method", attempt.Call.Method),
+		slog.String("path", attempt.Call.Path),
+		slog.Int("attempt", attempt.Number),
+		slog.Duration("duration", attempt.Duration),
+		slog.Int("quota_left", attempt.QuotaLeft),
+	}
+	if attempt.Previous != nil {
+		attrs = append(attrs,
+			slog.Duration("wait", attempt.Backoff),
+			slog.Attr{Key: "after", Value: slog.GroupValue(attempt.Previous.Result.logAttrs()...)})
+	}
+	o.logger.LogAttrs(ctx, level, "clerk api call", append(attrs, attempt.Result.logAttrs()...)...)
 }
 
 // neverLeft reports whether a request was not sent for a reason that deserves a warning:
 // not because the caller cancelled it, nor because the client's own ledger shows that
 // the quota is spent, as happens every hour of an import.
-func neverLeft(err error) bool {
-	if errors.Is(err, ErrLimiterUnavailable) {
-		return true
-	}
-	failed, ok := errors.AsType[*callError](err)
-	return ok && !failed.sent && !errors.Is(err, context.Canceled)
+func (r *CallResult) neverLeft() bool {
+	return !r.Sent && r.Failure != "" && r.Failure != FailureCanceled && r.Failure != FailureRateLimited
 }
 
-// outcomeAttrs say how an attempt ended.
-func outcomeAttrs(got *answer, err error) []slog.Attr {
-	if err != nil {
-		return failureAttrs(err)
-	}
-	attrs := []slog.Attr{slog.Int("status", got.status), slog.String("trace_id", traceID(got.header))}
-	if kind := foreignType(mediaType(got.header)); kind != "" {
-		attrs = append(attrs, slog.String("content_type", kind))
-	}
-	return attrs
-}
-
-func failureAttrs(err error) []slog.Attr {
-	var api *APIError
-	var limited *RateLimitError
+// logAttrs say how an attempt has ended.
+func (r *CallResult) logAttrs() []slog.Attr {
 	switch {
-	case errors.As(err, &api):
-		return api.logAttrs()
-	case errors.As(err, &limited):
-		return []slog.Attr{slog.String("refused_by", limited.Quota.Name), slog.Duration("retry_after", limited.RetryAfter)}
+	case r.Failure == FailureRateLimited:
+		return []slog.Attr{slog.String("refused_by", r.RefusedBy), slog.Duration("retry_after", r.RetryAfter)}
+	case r.Failure != "":
+		attrs := []slog.Attr{slog.String("failure", r.Failure), slog.Bool("sent", r.Sent)}
+		if r.Cause != "" {
+			attrs = append(attrs, slog.String("cause", r.Cause))
+		}
+		return attrs
 	}
-	attrs := []slog.Attr{slog.String("failure", failureKind(err)), slog.Bool("sent", isSent(err))}
-	if cause := networkCause(err); cause != "" {
-		attrs = append(attrs, slog.String("cause", cause))
+	attrs := []slog.Attr{slog.Int("status", r.Status)}
+	if !isSuccess(r.Status) {
+		attrs = append(attrs, slog.String("codes", joinCodes(r.Codes)))
+	}
+	attrs = append(attrs, slog.String("trace_id", r.TraceID))
+	if r.ContentType != "" {
+		attrs = append(attrs, slog.String("content_type", r.ContentType))
 	}
 	return attrs
 }
@@ -99,15 +79,17 @@ func failureAttrs(err error) []slog.Attr {
 func failureKind(err error) string {
 	switch {
 	case errors.Is(err, ErrLimiterUnavailable):
-		return "limiter unavailable"
+		return FailureLimiter
 	case errors.Is(err, context.Canceled):
-		return "canceled"
+		return FailureCanceled
 	case errors.Is(err, context.DeadlineExceeded):
-		return "timeout"
+		return FailureTimeout
+	case errors.Is(err, errUnreadable):
+		return FailureUnreadable
 	case isSent(err):
-		return "no answer"
+		return FailureNoAnswer
 	default:
-		return "not sent"
+		return FailureNotSent
 	}
 }
 

@@ -39,7 +39,7 @@ func (c *Client) acquireQuota(next handler) handler {
 				return nil, call.refusal(ctx, quota, err)
 			}
 			if len(reservations) == 0 {
-				call.remaining = reservation.Left
+				call.took, call.remaining = quota.Name, reservation.Left
 			}
 			reservations = append(reservations, reservation)
 		}

@@ -39,6 +39,7 @@ type Client struct {
 	userAgent  string
 	http       *http.Client
 	logger     *slog.Logger
+	observers  []Observer // the one that writes to logger is among them
 	limiter    RateLimiter
 	quotas     map[string]Quota
 	reserve    map[string]int // tokens to leave to others, by quota
@@ -94,6 +95,9 @@ func newClient(keyName, secretKey string, opts []Option) (*Client, error) {
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
+	}
+	if c.logger != nil {
+		c.observers = append(c.observers, logObserver{c.logger})
 	}
 	c.http = prepareHTTPClient(c.http)
 	header := http.Header{}

@@ -153,12 +153,20 @@ func (e *APIError) HasCode(code ErrorCode) bool {
 	return false
 }
 
-func (e *APIError) codes() string {
-	codes := make([]string, len(e.Errors))
+func (e *APIError) codes() []ErrorCode {
+	codes := make([]ErrorCode, len(e.Errors))
 	for i, detail := range e.Errors {
-		codes[i] = string(detail.Code)
+		codes[i] = detail.Code
 	}
-	return strings.Join(codes, ",")
+	return codes
+}
+
+func joinCodes(codes []ErrorCode) string {
+	texts := make([]string, len(codes))
+	for i, code := range codes {
+		texts[i] = string(code)
+	}
+	return strings.Join(texts, ",")
 }
 
 // LogValue gives a logger the method, the template of the path, the status, the codes
@@ -168,20 +176,20 @@ func (e *APIError) LogValue() slog.Value {
 	if e == nil {
 		return slog.Value{}
 	}
-	return slog.GroupValue(append([]slog.Attr{slog.String("method", e.Method), slog.String("path", e.template)}, e.logAttrs()...)...)
+	result := e.result()
+	return slog.GroupValue(append([]slog.Attr{slog.String("method", e.Method), slog.String("path", e.template)}, result.logAttrs()...)...)
 }
 
-// logAttrs is what a log line says of the answer.
-func (e *APIError) logAttrs() []slog.Attr {
-	attrs := []slog.Attr{
-		slog.Int("status", e.StatusCode),
-		slog.String("codes", e.codes()),
-		slog.String("trace_id", e.TraceID),
+// result is the error as observers see it.
+func (e *APIError) result() CallResult {
+	return CallResult{
+		Status:      e.StatusCode,
+		Codes:       e.codes(),
+		TraceID:     e.TraceID,
+		ContentType: foreignType(e.ContentType),
+		Sent:        true,
+		RetryAfter:  e.RetryAfter,
 	}
-	if kind := foreignType(e.ContentType); kind != "" {
-		attrs = append(attrs, slog.String("content_type", kind))
-	}
-	return attrs
 }
 
 // RateLimitError says that a quota is spent, and for how long. It matches

@@ -92,9 +92,11 @@ func (c *call) unreadable(got *answer, err error) error {
 	if kind := mediaType(got.header); kind != "" {
 		text += " (" + kind + ")"
 	}
-	text += " cannot be read: " + strings.TrimPrefix(err.Error(), "jsonwire: ")
+	reason := strings.TrimPrefix(err.Error(), "jsonwire: ")
 	if trace := traceID(got.header); trace != "" {
-		text += " [trace " + oneLine(trace) + "]"
+		reason += " [trace " + oneLine(trace) + "]"
 	}
-	return c.fail(true, errors.New(text))
+	return c.fail(true, fmt.Errorf("%s %w: %s", text, errUnreadable, reason))
 }
+
+var errUnreadable = errors.New("cannot be read")

@@ -211,3 +211,30 @@ func ExampleNewTransport() {
 	fmt.Println(resp.StatusCode, "and", state.Available, "left")
 	// Output: 200 and 99 left
 }
+
+// slow is an observer that tells of attempts that took their time.
+type slow struct{ limit time.Duration }
+
+func (slow) CallStarted(ctx context.Context, _ *clerkorg.CallEvent) context.Context { return ctx }
+
+func (slow) AttemptStarted(ctx context.Context, _ *clerkorg.AttemptEvent) context.Context { return ctx }
+
+func (s slow) AttemptEnded(_ context.Context, attempt *clerkorg.AttemptEvent) {
+	if attempt.Duration >= s.limit {
+		fmt.Println(attempt.Call.Operation, attempt.Result.Status, "with", attempt.QuotaLeft, "left of", attempt.Quota)
+	}
+}
+
+func (slow) CallEnded(context.Context, *clerkorg.CallEvent) {}
+
+// The module clerkotel has an observer that writes spans and metrics.
+func ExampleWithObserver() {
+	server := clerktest.NewServer()
+	client := newClient(server, clerkorg.WithObserver(slow{limit: 0}))
+	_, err := client.Organizations.CreateInvitation(context.Background(), server.OrganizationID(),
+		clerkorg.CreateInvitationParams{EmailAddress: "ada@example.com", Role: clerkorg.RoleMember})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output: Organizations.CreateInvitation 200 with 249 left of invitations.create
+}

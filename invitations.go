@@ -100,10 +100,11 @@ func (s *OrganizationsService) CreateInvitationBulk(ctx context.Context, organiz
 // createBulk sends a bulk call that was checked.
 func (s *OrganizationsService) createBulk(ctx context.Context, organizationID string, wire []wireInvitation) ([]OrganizationInvitation, error) {
 	return send(ctx, s.client, &call{
-		method:   http.MethodPost,
-		template: "/organizations/{organization_id}/invitations/bulk",
-		ids:      [2]string{organizationID},
-		body:     wireInvitations(wire),
+		operation: "Organizations.CreateInvitationBulk",
+		method:    http.MethodPost,
+		template:  "/organizations/{organization_id}/invitations/bulk",
+		ids:       [2]string{organizationID},
+		body:      wireInvitations(wire),
 	}, func(data []byte) ([]OrganizationInvitation, error) {
 		return decodeBulk(data, len(wire), (*OrganizationInvitation).id)
 	})
@@ -173,10 +174,11 @@ func (s *OrganizationsService) CreateInvitation(ctx context.Context, organizatio
 // create sends a call for one invitation that was checked.
 func (s *OrganizationsService) create(ctx context.Context, organizationID string, wire *wireInvitation) (*OrganizationInvitation, error) {
 	return send(ctx, s.client, &call{
-		method:   http.MethodPost,
-		template: "/organizations/{organization_id}/invitations",
-		ids:      [2]string{organizationID},
-		body:     wire,
+		operation: "Organizations.CreateInvitation",
+		method:    http.MethodPost,
+		template:  "/organizations/{organization_id}/invitations",
+		ids:       [2]string{organizationID},
+		body:      wire,
 	}, decodeInvitation)
 }
 
@@ -198,8 +200,9 @@ func (s *OrganizationsService) ListInvitations(ctx context.Context, organization
 		return nil, err
 	}
 	return list[InvitationList](ctx, s.client, params, &call{
-		template: "/organizations/{organization_id}/invitations",
-		ids:      [2]string{organizationID},
+		operation: "Organizations.ListInvitations",
+		template:  "/organizations/{organization_id}/invitations",
+		ids:       [2]string{organizationID},
 	})
 }
 
@@ -221,7 +224,7 @@ func (s *OrganizationsService) ListInstanceInvitations(ctx context.Context, para
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	return list[InvitationList](ctx, s.client, params, &call{template: "/organization_invitations"})
+	return list[InvitationList](ctx, s.client, params, &call{operation: "Organizations.ListInstanceInvitations", template: "/organization_invitations"})
 }
 
 // Invitations yields the invitations of an organization, newest first unless
@@ -296,9 +299,10 @@ func (s *OrganizationsService) GetInvitation(ctx context.Context, organizationID
 		return nil, err
 	}
 	return send(ctx, s.client, &call{
-		method:   http.MethodGet,
-		template: "/organizations/{organization_id}/invitations/{invitation_id}",
-		ids:      [2]string{organizationID, invitationID},
+		operation: "Organizations.GetInvitation",
+		method:    http.MethodGet,
+		template:  "/organizations/{organization_id}/invitations/{invitation_id}",
+		ids:       [2]string{organizationID, invitationID},
 	}, decodeInvitation)
 }
 
@@ -321,9 +325,10 @@ func (s *OrganizationsService) RevokeInvitation(ctx context.Context, organizatio
 		return nil, err
 	}
 	return send(ctx, s.client, &call{
-		method:   http.MethodPost,
-		template: "/organizations/{organization_id}/invitations/{invitation_id}/revoke",
-		ids:      [2]string{organizationID, invitationID},
-		body:     body,
+		operation: "Organizations.RevokeInvitation",
+		method:    http.MethodPost,
+		template:  "/organizations/{organization_id}/invitations/{invitation_id}/revoke",
+		ids:       [2]string{organizationID, invitationID},
+		body:      body,
 	}, decodeInvitation)
 }

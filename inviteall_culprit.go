@@ -124,9 +124,10 @@ func (r *inviteRun) hasRole(ctx context.Context, role Role) (bool, error) {
 		TotalCount int `json:"total_count"`
 	}
 	roles, err := send(ctx, r.reader, &call{
-		method:   http.MethodGet,
-		template: "/organization_roles",
-		query:    url.Values{"limit": {strconv.Itoa(maxPageSize)}}.Encode(),
+		operation: "Roles.List",
+		method:    http.MethodGet,
+		template:  "/organization_roles",
+		query:     url.Values{"limit": {strconv.Itoa(maxPageSize)}}.Encode(),
 	}, decode[roleList])
 	if err != nil {
 		return false, err
@@ -145,10 +146,11 @@ func (r *inviteRun) hasRole(ctx context.Context, role Role) (bool, error) {
 // isNoMember reports whether a user is certainly no member of the organization.
 func (r *inviteRun) isNoMember(ctx context.Context, user string) bool {
 	members, err := send(ctx, r.reader, &call{
-		method:   http.MethodGet,
-		template: "/organizations/{organization_id}/memberships",
-		ids:      [2]string{r.org},
-		query:    url.Values{"limit": {strconv.Itoa(maxPageSize)}, "user_id": {user}}.Encode(),
+		operation: "Organizations.ListMemberships",
+		method:    http.MethodGet,
+		template:  "/organizations/{organization_id}/memberships",
+		ids:       [2]string{r.org},
+		query:     url.Values{"limit": {strconv.Itoa(maxPageSize)}, "user_id": {user}}.Encode(),
 	}, decode[MembershipList])
 	return err == nil && members.isPage() && len(members.Data) == 0
 }

@@ -139,9 +139,10 @@ func (r *inviteRun) addressesOf(ctx context.Context, users []string) ([]string, 
 		}
 		users = users[n:]
 		found, err := send(ctx, r.reader, &call{
-			method:   http.MethodGet,
-			template: "/users",
-			query:    query.Encode(),
+			operation: "Users.List",
+			method:    http.MethodGet,
+			template:  "/users",
+			query:     query.Encode(),
 		}, func(data []byte) (list []user, err error) {
 			return list, json.Unmarshal(data, &list)
 		})

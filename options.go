@@ -196,3 +196,15 @@ func WithLogger(logger *slog.Logger) Option {
 		return nil
 	}
 }
+
+// WithObserver tells observer of every call and every attempt. Given more than once, each
+// is told: of beginnings in the order of the options, of ends in the reverse order.
+func WithObserver(observer Observer) Option {
+	return func(c *Client) error {
+		if observer == nil {
+			return errors.New("observer: must not be nil")
+		}
+		c.observers = append(c.observers, observer)
+		return nil
+	}
+}

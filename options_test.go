@@ -112,6 +112,7 @@ func TestOptions(t *testing.T) {
 		"negative retries":          {WithMaxRetries(-1), "retries", nil},
 		"logger":                    {WithLogger(logger), "", func(c *Client) bool { return c.logger == logger }},
 		"no logger":                 {WithLogger(nil), "logger", nil},
+		"no observer":               {WithObserver(nil), "observer", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -37,10 +37,11 @@ func (s *OrganizationsService) Get(ctx context.Context, organizationID string) (
 		return nil, err
 	}
 	return send(ctx, s.client, &call{
-		method:   http.MethodGet,
-		template: "/organizations/{organization_id}",
-		ids:      [2]string{organizationID},
-		query:    "include_members_count=true",
+		operation: "Organizations.Get",
+		method:    http.MethodGet,
+		template:  "/organizations/{organization_id}",
+		ids:       [2]string{organizationID},
+		query:     "include_members_count=true",
 	}, func(data []byte) (*Organization, error) {
 		organization, err := decode[Organization](data)
 		if err == nil && organization.ID == "" {
@@ -94,8 +95,9 @@ func (s *OrganizationsService) ListMemberships(ctx context.Context, organization
 		return nil, err
 	}
 	return list[MembershipList](ctx, s.client, params, &call{
-		template: "/organizations/{organization_id}/memberships",
-		ids:      [2]string{organizationID},
+		operation: "Organizations.ListMemberships",
+		template:  "/organizations/{organization_id}/memberships",
+		ids:       [2]string{organizationID},
 	})
 }
 

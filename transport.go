@@ -32,8 +32,8 @@ import (
 // scheme, host or port loses its Location, so that the client does not follow it with the
 // key.
 //
-// Options about requests that the package itself makes (user agent, API version, retries,
-// logger) have no effect. The transport of [WithHTTPClient] is what sends; its timeout
+// Options about calls that the package itself makes (user agent, API version, retries,
+// logger, observers) have no effect. The transport of [WithHTTPClient] is what sends; its timeout
 // and cookies do not count. The error of wrong options is that of [NewClient].
 func NewTransport(secretKey string, opts ...Option) (http.RoundTripper, error) {
 	client, err := NewClient(secretKey, opts...)
