@@ -34,6 +34,7 @@ var packages = map[string]string{
 	"github.com/clerkorg/clerkorg-go/clerkhook":               "clerkhook",
 	"github.com/clerkorg/clerkorg-go/clerktest":               "clerktest",
 	"github.com/stretchr/testify/require":                     "require",
+	"github.com/clerkorg/clerkorg-go/clerkotel":               "clerkotel",
 	"github.com/clerkorg/clerkorg-go/redislimit":              "redislimit",
 	"github.com/redis/go-redis/v9":                            "redis",
 }
@@ -72,7 +73,7 @@ func TestSnippetsCompile(t *testing.T) {
 
 	names, err := filepath.Glob("*.md")
 	require.NoError(t, err)
-	for _, name := range append(names, "../README.md", "../redislimit/README.md") {
+	for _, name := range append(names, "../README.md", "../redislimit/README.md", "../clerkotel/README.md") {
 		t.Run(filepath.Base(filepath.Dir(name))+"/"+filepath.Base(name), func(t *testing.T) {
 			text, err := os.ReadFile(name)
 			require.NoError(t, err)

@@ -151,7 +151,7 @@ func (f *fixture) left(t *testing.T, quota string) int64 {
 	require.NoError(t, f.metrics.Collect(t.Context(), &metrics))
 	for _, scope := range metrics.ScopeMetrics {
 		for _, m := range scope.Metrics {
-			if gauge, ok := m.Data.(metricdata.Gauge[int64]); ok && m.Name == "clerk.quota.available" {
+			if gauge, ok := m.Data.(metricdata.Gauge[int64]); ok && m.Name == "clerk.quota.left" {
 				for _, point := range gauge.DataPoints {
 					if name, _ := point.Attributes.Value("clerk.quota"); name.AsString() == quota {
 						return point.Value

@@ -24,7 +24,7 @@ func TestDemo(t *testing.T) {
 	require.NoError(t, run(t.Context(), []string{"-demo"}, &out))
 	for _, want := range []string{
 		"200 OK", "400 Bad Request", "404 Not Found", `unknown field \"emailAddress\"`,
-		`"outcome": "invited"`, `"outcome": "already_invited"`, `"outcome": "rejected"`, "clerk.quota.available{invitations.bulk} 47",
+		`"outcome": "invited"`, `"outcome": "already_invited"`, `"outcome": "rejected"`, "clerk.quota.left{invitations.bulk} 47",
 	} {
 		assert.Contains(t, out.String(), want)
 	}
@@ -74,7 +74,7 @@ func TestStopsGracefully(t *testing.T) {
 	sigterm()
 	assert.Equal(t, http.StatusOK, <-answers, "the call under way was not cut off")
 	require.NoError(t, <-ended)
-	assert.Contains(t, out.String(), `"clerk.quota.available"`, "telemetry is sent at the end")
+	assert.Contains(t, out.String(), `"clerk.quota.left"`, "telemetry is sent at the end")
 	assert.NotContains(t, out.String(), `"level":"ERROR"`)
 	assert.NotContains(t, out.String(), "@example.com")
 	assert.NotContains(t, out.String(), clerk.SecretKey())

@@ -20,23 +20,28 @@ const callTimeout = 10 * time.Second
 // newHandler returns the handler, and done, which releases what it uses. Call done after
 // the telemetry has been shut down, whose last metrics ask for the quotas.
 func newHandler(b backend, t *telemetry, log *slog.Logger) (handler http.Handler, done func(), err error) {
-	client, done, err := newClient(b, t, log)
+	observer, err := t.observer()
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := t.watchQuotas(client); err != nil {
+	client, done, err := newClient(b, observer, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := observer.WatchQuotas(client, clerkorg.QuotaBulk, clerkorg.QuotaCreate, clerkorg.QuotaInstance); err != nil {
 		done()
 		return nil, nil, err
 	}
 	return t.incoming(newService(client, log)), done, nil
 }
 
-func newClient(b backend, t *telemetry, log *slog.Logger) (client *clerkorg.Client, done func(), err error) {
+func newClient(b backend, observer clerkorg.Observer, log *slog.Logger) (client *clerkorg.Client, done func(), err error) {
 	opts := []clerkorg.Option{
-		clerkorg.WithHTTPClient(&http.Client{Transport: t.outgoing(cmp.Or(b.transport, newTransport())), Timeout: callTimeout}),
+		clerkorg.WithHTTPClient(&http.Client{Transport: cmp.Or(b.transport, newTransport()), Timeout: callTimeout}),
 		clerkorg.WithMaxRetries(0), // InviteAll repeats what is worth repeating
 		clerkorg.WithUserAgent("handler"),
 		clerkorg.WithLogger(log),
+		clerkorg.WithObserver(observer),
 	}
 	if b.baseURL != "" {
 		opts = append(opts, clerkorg.WithBaseURL(b.baseURL))

@@ -9,15 +9,12 @@ import (
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/stdout/stdoutmetric"
 	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
-	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/clerkorg/clerkorg-go"
+	"github.com/clerkorg/clerkorg-go/clerkotel"
 )
 
 // telemetry is where traces and metrics go. In production make the providers with
@@ -61,58 +58,13 @@ func (t *telemetry) incoming(next http.Handler) http.Handler {
 	return otelhttp.NewHandler(next, "handler", t.options()...)
 }
 
-// outgoing wraps the transport to Clerk. otelhttp records url.full with its query,
-// in which list calls carry addresses, and would send trace headers (and baggage,
-// which may hold anything) to a third party.
-func (t *telemetry) outgoing(transport http.RoundTripper) http.RoundTripper {
-	nothing := propagation.NewCompositeTextMapPropagator()
-	return hideQuery{otelhttp.NewTransport(restoreQuery{transport}, append(t.options(), otelhttp.WithPropagators(nothing))...)}
+// observer tells of the calls to Clerk. otelhttp around the transport would record
+// url.full with its query, in which list calls carry addresses, and send trace headers
+// (and baggage, which may hold anything) to a third party.
+func (t *telemetry) observer() (*clerkotel.Observer, error) {
+	return clerkotel.New(clerkotel.WithTracerProvider(t.traces), clerkotel.WithMeterProvider(t.metrics))
 }
 
 func (t *telemetry) options() []otelhttp.Option {
 	return []otelhttp.Option{otelhttp.WithTracerProvider(t.traces), otelhttp.WithMeterProvider(t.metrics)}
-}
-
-type queryKey struct{}
-
-// hideQuery takes the query out of a request before it is recorded, and
-// restoreQuery puts it back before it is sent.
-type (
-	hideQuery    struct{ next http.RoundTripper }
-	restoreQuery struct{ next http.RoundTripper }
-)
-
-// RoundTrip implements [http.RoundTripper].
-func (h hideQuery) RoundTrip(req *http.Request) (*http.Response, error) {
-	hidden := req.Clone(context.WithValue(req.Context(), queryKey{}, req.URL.RawQuery))
-	hidden.URL.RawQuery = ""
-	return h.next.RoundTrip(hidden)
-}
-
-// RoundTrip implements [http.RoundTripper].
-func (r restoreQuery) RoundTrip(req *http.Request) (*http.Response, error) {
-	restored := req.Clone(req.Context())
-	restored.URL.RawQuery, _ = req.Context().Value(queryKey{}).(string)
-	return r.next.RoundTrip(restored)
-}
-
-// watchQuotas reports what is left of each quota whenever metrics are collected.
-// It sends nothing to Clerk; a limiter in Redis is asked once for each.
-func (t *telemetry) watchQuotas(client *clerkorg.Client) error {
-	_, err := t.metrics.Meter("github.com/clerkorg/clerkorg-go/examples/handler").Int64ObservableGauge("clerk.quota.available",
-		metric.WithUnit("{call}"),
-		metric.WithDescription("Calls to Clerk that can be made right now."),
-		metric.WithInt64Callback(func(ctx context.Context, o metric.Int64Observer) error {
-			var failed error
-			for _, name := range []string{clerkorg.QuotaBulk, clerkorg.QuotaCreate, clerkorg.QuotaInstance} {
-				state, err := client.Quota(ctx, name)
-				if err != nil {
-					failed = errors.Join(failed, err)
-					continue
-				}
-				o.Observe(int64(state.Available), metric.WithAttributes(attribute.String("clerk.quota", name)))
-			}
-			return failed
-		}))
-	return err
 }
