@@ -157,7 +157,7 @@ func (s *Server) inviteToApplication(v *visit, items []applicationItem) ([]appli
 	for i := range items {
 		created[i] = s.state.addApplicationInvitation(&items[i], now).json(now)
 	}
-	s.calls[v.call].Invited += len(items)
+	v.call.Invited += len(items)
 	return created, nil
 }
 

@@ -41,7 +41,7 @@ func TestBulk(t *testing.T) {
 			require.Equal(t, map[string]int{"a@example.com": 1, "b@example.com": 1, "c@example.com": 1}, a.InvitedAddresses(a.OrganizationID()))
 			calls := a.Calls()
 			require.Len(t, calls, 1)
-			require.Equal(t, clerktest.Call{Time: calls[0].Time, Operation: clerktest.OpBulk, Method: "POST", Path: calls[0].Path, Status: 200, Invited: 3}, calls[0])
+			require.Equal(t, clerktest.Call{Time: calls[0].Time, Operation: clerktest.OpBulk, Method: "POST", Path: calls[0].Path, Status: 200, Duration: calls[0].Duration, Invited: 3}, calls[0])
 			require.Contains(t, calls[0].Path, a.OrganizationID()+"/invitations/bulk")
 		})
 	}

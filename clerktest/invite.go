@@ -77,7 +77,7 @@ func (s *Server) createAll(v *visit, o *organization, items []item, now time.Tim
 		o.timesInvited[it.folded]++
 		created[i] = inv
 	}
-	s.calls[v.call].Invited += len(items)
+	v.call.Invited += len(items)
 	return created
 }
 

@@ -73,6 +73,11 @@ func parseSingle[T any](body []byte, parse func(map[string]json.RawMessage) T) (
 	return parse(object), nil
 }
 
+// parseFields reads the body of a call whose parameters are an object.
+func parseFields(body []byte) (*fields, *apiError) {
+	return parseSingle(body, func(object map[string]json.RawMessage) *fields { return &fields{raw: object} })
+}
+
 func validJSON(body []byte) bool { return utf8.Valid(body) && json.Valid(body) }
 
 func (s *Server) parseItem(object map[string]json.RawMessage) item {
@@ -171,6 +176,21 @@ func (f *fields) flag(name string, absent bool) bool {
 		f.fail(wrongType(name, "a boolean"))
 	}
 	return value
+}
+
+// number reads an integer that is not negative; 0 if it is absent.
+func (f *fields) number(name string) int {
+	raw := f.take(name)
+	if raw == nil {
+		return 0
+	}
+	var n int
+	if json.Unmarshal(raw, &n) != nil {
+		f.fail(wrongType(name, "an integer"))
+	} else if n < 0 {
+		f.fail(wrongValue(name, "0 or more"))
+	}
+	return n
 }
 
 func (f *fields) days(name string) time.Duration {

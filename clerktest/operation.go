@@ -21,8 +21,11 @@ const (
 	OpListInstance Operation = "instance.invitations"     // GET /organization_invitations
 	OpMemberships  Operation = "organization.memberships" // GET /organizations/{id}/memberships
 	OpOrganization Operation = "organization.get"         // GET /organizations/{id}
-	OpUsers        Operation = "users.list"               // GET /users
-	OpRoles        Operation = "roles.list"               // GET /organization_roles
+
+	OpCreateOrganization Operation = "organization.create" // POST /organizations
+
+	OpUsers Operation = "users.list" // GET /users
+	OpRoles Operation = "roles.list" // GET /organization_roles
 
 	OpApplicationBulk   Operation = "application_invitations.bulk"   // POST /invitations/bulk
 	OpApplicationCreate Operation = "application_invitations.create" // POST /invitations
@@ -55,6 +58,7 @@ var endpoints = []endpoint{
 	{http.MethodGet, []string{"organization_invitations"}, OpListInstance},
 	{http.MethodGet, []string{"organizations", "{org}", "memberships"}, OpMemberships},
 	{http.MethodGet, []string{"organizations", "{org}"}, OpOrganization},
+	{http.MethodPost, []string{"organizations"}, OpCreateOrganization},
 	{http.MethodGet, []string{"users"}, OpUsers},
 	{http.MethodGet, []string{"organization_roles"}, OpRoles},
 	{http.MethodPost, []string{"invitations", "bulk"}, OpApplicationBulk},

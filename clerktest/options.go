@@ -31,6 +31,7 @@ type config struct {
 	seed         *uint64
 	retryAfter   bool
 	bareArrays   bool
+	organization string
 }
 
 // defaultMaxMemberships leaves room for every simulation that fits in memory.
@@ -223,12 +224,24 @@ func WithBareArrays() Option {
 	return func(c *config) { c.bareArrays = true }
 }
 
+// WithOrganizationName names the default organization, which is called Test Organization
+// otherwise.
+func WithOrganizationName(name string) Option {
+	return func(c *config) { c.organization = name }
+}
+
+// rules are the limits in force.
+func (c *config) rules() map[Operation]quotaRule {
+	rules := defaultQuotas(c.live)
+	maps.Copy(rules, c.overrides)
+	return rules
+}
+
 func (c *config) quotas() map[Operation]*quota {
 	if c.unlimited {
 		return nil
 	}
-	rules := defaultQuotas(c.live)
-	maps.Copy(rules, c.overrides)
+	rules := c.rules()
 	quotas := make(map[Operation]*quota, len(rules))
 	for op, rule := range rules {
 		if rule.limit > 0 && rule.window > 0 {

@@ -15,6 +15,7 @@ import (
 // reply is an answer, or what is left of it.
 type reply struct {
 	status int
+	code   string // of the error in it
 	header http.Header
 	body   []byte
 	hints  int           // how many informational answers precede it

@@ -2,7 +2,6 @@ package clerktest
 
 import (
 	"cmp"
-	"encoding/json"
 	"net/url"
 	"slices"
 	"strings"
@@ -65,16 +64,45 @@ func parseRevoke(body []byte) (requester *string, err *apiError) {
 	if text == "" || text == "null" {
 		return nil, nil
 	}
-	if !validJSON(body) {
-		return nil, bodyInvalid()
-	}
-	var f fields
-	if json.Unmarshal(body, &f.raw) != nil {
-		return nil, bodyMalformed("an object")
+	f, err := parseFields(body)
+	if err != nil {
+		return nil, err
 	}
 	requester = f.optionalText("requesting_user_id")
 	f.checkUnknown()
 	return requester, f.err
+}
+
+// createOrganization answers OpCreateOrganization. The user who creates it, if one is
+// named, becomes its admin.
+func (s *Server) createOrganization(v *visit) (any, *apiError) {
+	f, err := parseFields(v.body)
+	if err != nil {
+		return nil, err
+	}
+	name, slugged, creator := f.text("name", true), f.text("slug", false), f.text("created_by", false)
+	public, private := f.metadata("public_metadata"), f.metadata("private_metadata")
+	most := f.number("max_allowed_memberships")
+	f.checkUnknown()
+	if f.err != nil {
+		return nil, f.err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	u := s.state.users[creator]
+	switch {
+	case creator != "" && u == nil:
+		return nil, notFound("user")
+	case slugged != "" && s.state.slugs[slugged] != nil:
+		return nil, paramError("form_identifier_exists", "slug", "An organization has this slug.")
+	}
+	o := s.addOrganization(Organization{Name: name, Slug: slugged, MaxAllowedMemberships: most}, now)
+	o.createdBy, o.publicMetadata, o.privateMetadata = creator, public, private
+	if u != nil {
+		s.tellJoined(s.state.join(o, u, roleAdmin, now))
+	}
+	return o.json(), nil
 }
 
 // getOrganization answers OpOrganization, for an id or a slug.

@@ -189,7 +189,7 @@ func TestPaths(t *testing.T) {
 			a.base = strings.TrimSuffix(a.base, "/v1")
 			for _, prefix := range []string{"", "/v1"} {
 				require.Equal(t, 200, a.do("GET", prefix+a.org(""), "").status)
-				for _, path := range []string{"", "/", "/users/", "/organizations", "/organizations/", "/organizations//invitations", a.org("/"), a.org("/invitations/"), a.org("/invitations/x/y"), "/organizations/a%2Fb/c"} {
+				for _, path := range []string{"", "/", "/users/", "/organisations", "/organizations/", "/organizations//invitations", a.org("/"), a.org("/invitations/"), a.org("/invitations/x/y"), "/organizations/a%2Fb/c"} {
 					requireError(t, a.do("GET", prefix+path, ""), 404, "resource_not_found")
 				}
 			}
@@ -245,4 +245,35 @@ func TestWithRandom(t *testing.T) {
 	require.Equal(t, decode[invitation](t, one.create("x@example.com")).ID, decode[invitation](t, two.create("x@example.com")).ID)
 	require.NotEqual(t, one.SecretKey(), two.SecretKey())
 	require.NotEqual(t, one.OrganizationID(), inMemory(t, clerktest.WithRandom(8)).OrganizationID())
+}
+
+func TestCreateOrganization(t *testing.T) {
+	t.Parallel()
+	a := inMemory(t)
+	created := decode[struct {
+		ID        string `json:"id"`
+		Slug      string `json:"slug"`
+		CreatedBy string `json:"created_by"`
+		Most      int    `json:"max_allowed_memberships"`
+		Metadata  any    `json:"public_metadata"`
+	}](t, a.do("POST", "/organizations", `{"name":"Acme & Sons","created_by":"`+a.AdminUserID()+`","max_allowed_memberships":7,"public_metadata":{"a":1}}`))
+	require.Equal(t, "acme-sons", created.Slug)
+	require.Equal(t, a.AdminUserID(), created.CreatedBy)
+	require.Equal(t, 7, created.Most)
+	require.Equal(t, map[string]any{"a": 1.0}, created.Metadata)
+	require.Equal(t, "org:admin", a.Members(created.ID)[0].Role)
+	require.Equal(t, 200, a.do("POST", "/organizations/"+created.ID+"/invitations", person("a@example.com")).status)
+	require.Empty(t, a.Members(decode[struct{ ID string }](t, a.do("POST", "/organizations", `{"name":"Empty"}`)).ID))
+
+	for code, body := range map[string]string{
+		"form_param_missing":       `{}`,
+		"form_param_unknown":       `{"name":"A","colour":"red"}`,
+		"form_identifier_exists":   `{"name":"A","slug":"acme-sons"}`,
+		"form_param_value_invalid": `{"name":"A","max_allowed_memberships":-1}`,
+		"form_param_type_invalid":  `{"name":7}`,
+	} {
+		requireError(t, a.do("POST", "/organizations", body), 422, code)
+	}
+	requireError(t, a.do("POST", "/organizations", `{"name":"A","created_by":"user_none"}`), 404, "resource_not_found")
+	requireError(t, a.do("POST", "/organizations", `[]`), 400, "malformed_request_parameters")
 }

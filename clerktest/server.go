@@ -6,8 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,12 +26,14 @@ type Server struct {
 	faults     faults
 	webhooks   *webhooks // nil without WithWebhook
 
-	latencyMu sync.Mutex // calls of config.latency do not overlap
+	latencyMu sync.Mutex   // calls of config.latency do not overlap
+	ahead     atomic.Int64 // how far the clock was advanced
+	mounts    atomic.Pointer[mount]
 
 	mu          sync.Mutex // guards the rest
 	state       *state
 	quotas      map[Operation]*quota
-	calls       []Call
+	calls       []*Call
 	counts      map[Operation]int
 	rateLimited int
 
@@ -51,27 +53,18 @@ func NewServer(opts ...Option) *Server {
 		key:        c.secretKey,
 		retryAfter: c.retryAfter,
 		random:     newRandomness(c.seed),
-		quotas:     c.quotas(),
-		counts:     make(map[Operation]int),
 	}
 	if s.key == "" {
 		s.key = newSecretKey(c.live)
 	}
-	s.state = newState(s.random)
-
-	now := s.now()
-	o := s.addOrganization(Organization{Name: "Test Organization", MaxAllowedMemberships: c.maxMembers}, now)
-	admin := s.state.userFor("admin@example.com", now)
-	s.state.join(o, admin, roleAdmin, now)
-	o.createdBy = admin.id
-	s.orgID, s.adminID = o.id, admin.id
+	s.begin()
 	if c.webhook != nil {
 		s.webhooks = newWebhooks(c.webhook, s.now, s.random)
 	}
 	return s
 }
 
-func (s *Server) now() time.Time { return s.config.clock() }
+func (s *Server) now() time.Time { return s.config.clock().Add(time.Duration(s.ahead.Load())) }
 
 // SecretKey returns the key that requests have to carry.
 func (s *Server) SecretKey() string { return s.key }
@@ -88,7 +81,11 @@ func (s *Server) AdminUserID() string { return s.adminID }
 func (s *Server) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.calls)
+	calls := make([]Call, len(s.calls))
+	for i, call := range s.calls {
+		calls[i] = *call
+	}
+	return calls
 }
 
 // CallCount returns how many requests for an operation arrived, refused ones
@@ -188,10 +185,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.serve(context.Background(), w, r)
 }
 
-// serve takes a request through its visit. It does not ask whether the client
+// serve takes a request to the handler of its path, if it has one, and otherwise
+// through its visit. It does not ask whether the client
 // is still there: neither would the real server's database. closing ends when the
 // server closes.
 func (s *Server) serve(closing context.Context, w http.ResponseWriter, r *http.Request) {
+	if mounted := s.mounts.Load(); mounted != nil && mounted.has(r.URL.Path) {
+		mounted.handler.ServeHTTP(w, r)
+		return
+	}
 	v := s.newVisit(r)
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {

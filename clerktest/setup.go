@@ -63,6 +63,7 @@ func (s *Server) addOrganization(o Organization, now time.Time) *organization {
 		o.Slug += "-" + s.random.hex(8)
 	}
 	added := &organization{
+		sequence:       len(s.state.organizations),
 		id:             o.ID,
 		name:           o.Name,
 		slug:           o.Slug,

@@ -57,6 +57,7 @@ type address struct {
 }
 
 type organization struct {
+	sequence       int // in order of creation
 	id, name, slug string
 	maxMemberships int // 0: no limit
 	createdBy      string
@@ -68,6 +69,8 @@ type organization struct {
 	expiries       expiries                 // of pending invitations, and of some that no longer are
 	pending        int
 	timesInvited   map[string]int // by folded address; API calls only
+
+	publicMetadata, privateMetadata json.RawMessage
 }
 
 type member struct {

@@ -15,10 +15,12 @@ type Call struct {
 	Time      time.Time // of arrival
 	Operation Operation // OpAny if the path or the method is unknown
 	Method    string
-	Path      string // as it was sent, without the query
-	Status    int    // 0 if no answer was sent, or not yet
-	Invited   int    // how many invitations it created
-	Refused   bool   // whether a rate limit refused it
+	Path      string        // as it was sent, without the query
+	Status    int           // 0 if no answer was sent, or not yet
+	Code      string        // of the error in the answer
+	Duration  time.Duration // from its arrival to its answer, without the way back
+	Invited   int           // how many invitations it created
+	Refused   bool          // whether a rate limit refused it
 }
 
 // visit is one request on its way through the server. Both transports take it
@@ -34,7 +36,7 @@ type visit struct {
 	fault   *Fault // nil if nothing goes wrong
 	tooLong bool   // whether its URL is too long for the proxy
 
-	call    int       // its index in the ledger
+	call    *Call     // its entry in the ledger
 	refusal *apiError // of the key, of a quota or of the path
 	reply   reply
 }
@@ -62,8 +64,8 @@ func (v *visit) arrive() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	v.call = len(s.calls)
-	s.calls = append(s.calls, Call{Time: now, Operation: v.route.op, Method: v.method, Path: v.path})
+	v.call = &Call{Time: now, Operation: v.route.op, Method: v.method, Path: v.path}
+	s.calls = append(s.calls, v.call)
 	s.counts[v.route.op]++
 
 	if v.tooLong {
@@ -73,7 +75,7 @@ func (v *visit) arrive() {
 		return
 	}
 	if v.refusal = s.admit(v.route.op, now); v.refusal != nil {
-		s.calls[v.call].Refused = true
+		v.call.Refused = true
 		s.rateLimited++
 		return
 	}
@@ -139,7 +141,7 @@ func (v *visit) work() {
 		v.fault.strike(&v.reply, v.header)
 	}
 	v.s.mu.Lock()
-	v.s.calls[v.call].Status = v.reply.status
+	v.call.Status, v.call.Code, v.call.Duration = v.reply.status, v.reply.code, v.s.now().Sub(v.call.Time)
 	v.s.mu.Unlock()
 }
 
@@ -203,6 +205,8 @@ func (v *visit) operate() (any, *apiError) {
 		return v.s.users(v)
 	case OpRoles:
 		return v.s.roles(v)
+	case OpCreateOrganization:
+		return v.s.createOrganization(v)
 	case OpApplicationBulk:
 		return v.s.applicationBulk(v)
 	case OpApplicationCreate:
@@ -233,6 +237,7 @@ func (s *Server) newReply(status int, contentType string, body []byte) reply {
 
 func (s *Server) errorReply(e *apiError) reply {
 	r := s.newReply(e.status, jsonType, nil)
+	r.code = e.Code
 	maps.Copy(r.header, e.header)
 	r.body = encode(errorsJSON{Errors: []*apiError{e}, TraceID: r.header.Get("Clerk-Trace-Id")})
 	r.header.Set("Content-Length", strconv.Itoa(len(r.body)))

@@ -2,6 +2,7 @@ package clerktest
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -92,6 +93,7 @@ func (w Window) countsRefusals() bool {
 // long until a request is admitted, with no other in between.
 type algorithm interface {
 	allow(now time.Time) (ok bool, retryAfter time.Duration)
+	clone() algorithm
 }
 
 // newAlgorithm needs a positive limit and window.
@@ -137,6 +139,11 @@ type fixedWindow struct {
 	count int
 }
 
+func (f *fixedWindow) clone() algorithm {
+	own := *f
+	return &own
+}
+
 func (f *fixedWindow) allow(now time.Time) (bool, time.Duration) {
 	if f.start.IsZero() || now.Sub(f.start) >= f.window {
 		f.start, f.count = now, 0
@@ -157,6 +164,12 @@ type slidingLog struct {
 	countRefusals bool
 
 	log []time.Time // oldest first
+}
+
+func (l *slidingLog) clone() algorithm {
+	own := *l
+	own.log = slices.Clone(l.log)
+	return &own
 }
 
 func (l *slidingLog) allow(now time.Time) (bool, time.Duration) {
@@ -186,6 +199,11 @@ type tokenBucket struct {
 	last   time.Time
 }
 
+func (b *tokenBucket) clone() algorithm {
+	own := *b
+	return &own
+}
+
 func (b *tokenBucket) allow(now time.Time) (bool, time.Duration) {
 	// Adding fractions of a token in many small steps may end a hair below one.
 	const hair = 1e-9
@@ -210,6 +228,11 @@ type gcra struct {
 	due time.Time // the theoretical arrival time of the next request
 }
 
+func (g *gcra) clone() algorithm {
+	own := *g
+	return &own
+}
+
 func (g *gcra) allow(now time.Time) (bool, time.Duration) {
 	due := g.due
 	if due.Before(now) {
@@ -232,6 +255,11 @@ type slidingCounter struct {
 	anchor            time.Time // where windows are counted from; zero until the first request
 	start             time.Time // of the current window
 	previous, current int
+}
+
+func (c *slidingCounter) clone() algorithm {
+	own := *c
+	return &own
 }
 
 func (c *slidingCounter) allow(now time.Time) (bool, time.Duration) {
