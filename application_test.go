@@ -81,7 +81,7 @@ func TestApplicationInvitations(t *testing.T) {
 		require.NoError(t, err)
 		assert.NotEqual(t, created[0].ID, again.ID)
 
-		require.NoError(t, server.AcceptApplicationInvitation(created[1].ID))
+		require.NoError(t, server.AcceptInvitation(created[1].ID))
 		_, err = s.Revoke(t.Context(), created[1].ID)
 		assert.True(t, hasCode(err, CodeApplicationInvitationAccepted))
 		_, err = s.Create(t.Context(), CreateApplicationInvitationParams{EmailAddress: "GRACE@example.com"})

@@ -18,6 +18,8 @@ type applicationInvitation struct {
 	email    string
 	folded   string
 	metadata json.RawMessage
+	redirect string
+	notify   bool
 	status   string
 	ticket   string
 
@@ -67,6 +69,8 @@ func (inv *applicationInvitation) json(now time.Time) applicationInvitationJSON 
 type applicationItem struct {
 	err            *apiError // the first thing wrong with its parameters, if any
 	email          string
+	redirect       string
+	notify         bool
 	metadata       json.RawMessage
 	validFor       time.Duration
 	ignoreExisting bool
@@ -79,9 +83,9 @@ func (s *Server) parseApplicationItem(object map[string]json.RawMessage) applica
 		metadata:       f.metadata("public_metadata"),
 		validFor:       f.days("expires_in_days"),
 		ignoreExisting: f.flag("ignore_existing", false),
+		redirect:       f.redirect("redirect_url"),
+		notify:         f.flag("notify", true),
 	}
-	f.redirect("redirect_url")
-	f.flag("notify", true)
 	if slug := f.text("template_slug", false); slug != "" && slug != "invitation" && slug != "waitlist_invitation" {
 		f.fail(wrongValue("template_slug", "invitation or waitlist_invitation"))
 	}
@@ -164,7 +168,7 @@ func (s *Server) inviteToApplication(v *visit, items []applicationItem) ([]appli
 func (st *state) addApplicationInvitation(it *applicationItem, now time.Time) *applicationInvitation {
 	inv := &applicationInvitation{
 		sequence: len(st.applications), id: st.random.id("inv_"), ticket: st.random.id("ticket_"),
-		email: it.email, folded: fold(it.email), metadata: it.metadata, status: statusPending,
+		email: it.email, folded: fold(it.email), metadata: it.metadata, redirect: it.redirect, notify: it.notify, status: statusPending,
 		created: now, updated: now, expires: now.Add(it.validFor),
 	}
 	st.applications = append(st.applications, inv)
@@ -176,25 +180,34 @@ func (st *state) addApplicationInvitation(it *applicationItem, now time.Time) *a
 func (s *Server) AddApplicationInvitation(email string) (invitationID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state.addApplicationInvitation(&applicationItem{email: email, validFor: defaultExpiry}, s.now()).id
+	return s.state.addApplicationInvitation(&applicationItem{email: email, notify: true, validFor: defaultExpiry}, s.now()).id
 }
 
-// AcceptApplicationInvitation lets the invitee of a pending invitation sign up: the
-// address then belongs to a user. An unknown invitation, or one that is not pending, is
-// an error.
-func (s *Server) AcceptApplicationInvitation(invitationID string) error {
+// ApplicationInvitations returns all invitations to sign up, whatever their status,
+// oldest first. They have no organization, role or inviter.
+func (s *Server) ApplicationInvitations() []Invitation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	inv := s.state.applicationInvitation(invitationID)
-	switch {
-	case inv == nil:
-		return fmt.Errorf("clerktest: there is no invitation %q", invitationID)
-	case inv.statusAt(now) != statusPending:
-		return fmt.Errorf("clerktest: invitation %q is %s", invitationID, inv.statusAt(now))
+	all := make([]Invitation, len(s.state.applications))
+	for i, inv := range s.state.applications {
+		all[i] = Invitation{
+			ID: inv.id, EmailAddress: inv.email, Status: inv.statusAt(now), PublicMetadata: slices.Clone(object(inv.metadata)),
+			RedirectURL: inv.redirect, Notify: inv.notify, CreatedAt: inv.created, UpdatedAt: inv.updated, ExpiresAt: inv.expires,
+		}
 	}
-	inv.status, inv.updated = statusAccepted, now
-	s.state.userFor(inv.email, now)
+	return all
+}
+
+// endApplication ends an invitation to sign up. The caller holds s.mu.
+func (s *Server) endApplication(inv *applicationInvitation, status string, now time.Time) error {
+	if is := inv.statusAt(now); is != statusPending {
+		return fmt.Errorf("clerktest: invitation %s is %s, not pending", inv.id, is)
+	}
+	inv.status, inv.updated = status, now
+	if status == statusAccepted {
+		s.state.userFor(inv.email, now)
+	}
 	return nil
 }
 

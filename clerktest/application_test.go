@@ -47,10 +47,20 @@ func TestApplicationInvitations(t *testing.T) {
 			assert.Empty(t, revoked.URL)
 			requireError(t, a.do("POST", "/invitations/"+ada.ID+"/revoke", "{}"), 400, "invitation_already_revoked")
 			requireError(t, a.do("POST", "/invitations/inv_none/revoke", ""), 404, "resource_not_found")
-			require.NoError(t, a.AcceptApplicationInvitation(created[1].ID))
-			require.Error(t, a.AcceptApplicationInvitation(created[1].ID))
-			require.Error(t, a.AcceptApplicationInvitation("inv_none"))
+			require.NoError(t, a.AcceptInvitation(created[1].ID))
+			require.Error(t, a.AcceptInvitation(created[1].ID))
+			require.Error(t, a.AcceptInvitation("inv_none"))
 			requireError(t, a.do("POST", "/invitations/"+created[1].ID+"/revoke", ""), 400, "invitation_already_accepted")
+
+			all := a.ApplicationInvitations()
+			require.Len(t, all, 3)
+			assert.Equal(t, []string{"revoked", "accepted", "pending"}, []string{all[0].Status, all[1].Status, all[2].Status})
+			gone := a.AddApplicationInvitation("gone@example.com")
+			require.NoError(t, a.ExpireInvitation(gone))
+			require.Error(t, a.RevokeInvitation(gone))
+			other := a.AddApplicationInvitation("other@example.com")
+			require.NoError(t, a.RevokeInvitation(other))
+			require.Error(t, a.ExpireInvitation(other))
 
 			list := func(query string) (ids []string) {
 				for _, inv := range decode[[]application](t, a.do("GET", "/invitations"+query, "")) {
@@ -59,10 +69,10 @@ func TestApplicationInvitations(t *testing.T) {
 				return ids
 			}
 			b := created[1]
-			assert.Equal(t, []string{again.ID, b.ID}, list(""), "without those that are revoked")
-			assert.Equal(t, []string{ada.ID}, list("?status=revoked"))
-			assert.Equal(t, []string{b.ID, ada.ID}, list("?status=accepted&status=revoked"))
-			assert.Equal(t, []string{b.ID, again.ID}, list("?order_by=%2Bexpires_at"))
+			assert.Equal(t, []string{gone, again.ID, b.ID}, list(""), "without those that are revoked")
+			assert.Equal(t, []string{other, ada.ID}, list("?status=revoked"))
+			assert.Equal(t, []string{other, b.ID, ada.ID}, list("?status=accepted&status=revoked"))
+			assert.Equal(t, []string{gone, b.ID, again.ID}, list("?order_by=%2Bexpires_at"))
 			assert.Equal(t, []string{again.ID}, list("?query="+again.ID))
 			assert.Equal(t, []string{b.ID}, list("?query=B@&limit=1&offset=1"))
 			page := decode[struct {
@@ -70,7 +80,7 @@ func TestApplicationInvitations(t *testing.T) {
 				TotalCount int           `json:"total_count"`
 			}](t, a.do("GET", "/invitations?paginated=true&limit=1", ""))
 			assert.Len(t, page.Data, 1)
-			assert.Equal(t, 2, page.TotalCount)
+			assert.Equal(t, 3, page.TotalCount)
 		})
 	}
 }

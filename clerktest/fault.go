@@ -113,6 +113,12 @@ func (k FaultKind) String() string {
 	return faultNames[k]
 }
 
+// ParseFaultKind returns the kind with a name, and whether there is one.
+func ParseFaultKind(name string) (kind FaultKind, ok bool) {
+	i := slices.Index(faultNames[:], name)
+	return FaultKind(max(0, i)), i >= 0
+}
+
 // Fault is a failure of some calls: those of Operation that satisfy every one
 // of Calls, Probability and While that is set. With none set it strikes every
 // call.

@@ -67,6 +67,15 @@ var endpoints = []endpoint{
 	{http.MethodPost, []string{"invitations", "{inv}", "revoke"}, OpApplicationRevoke},
 }
 
+// Operations returns the operations of the server, without [OpAny].
+func Operations() []Operation {
+	all := make([]Operation, len(endpoints))
+	for i, endpoint := range endpoints {
+		all[i] = endpoint.op
+	}
+	return all
+}
+
 // resolve finds the operation of a request. A path is split before it is
 // unescaped, so that an id with an escaped slash stays one segment.
 func resolve(method, escapedPath string) route {

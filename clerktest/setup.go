@@ -174,13 +174,16 @@ func (s *Server) AddInvitation(orgID, email, role string) (invitationID string) 
 	return inv.id
 }
 
-// AcceptInvitation makes the invitee a member, as if they had followed the link
-// in their e-mail. It fails if there is no such invitation or if it is not
+// AcceptInvitation makes the invitee a member, or a user where the invitation is one to
+// sign up, as if they had followed the link in their e-mail. It fails if there is no such invitation or if it is not
 // pending.
 func (s *Server) AcceptInvitation(invitationID string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
+	if application := s.state.applicationInvitation(invitationID); application != nil {
+		return s.endApplication(application, statusAccepted, now)
+	}
 	inv, err := s.pendingInvitation(invitationID, now)
 	if err != nil {
 		return err
@@ -202,6 +205,13 @@ func (s *Server) ExpireInvitation(invitationID string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
+	if application := s.state.applicationInvitation(invitationID); application != nil {
+		err := s.endApplication(application, statusExpired, now)
+		if err == nil {
+			application.expires = now
+		}
+		return err
+	}
 	inv, err := s.pendingInvitation(invitationID, now)
 	if err != nil {
 		return err

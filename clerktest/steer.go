@@ -195,6 +195,9 @@ func (s *Server) RevokeInvitation(invitationID string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
+	if application := s.state.applicationInvitation(invitationID); application != nil {
+		return s.endApplication(application, statusRevoked, now)
+	}
 	inv, err := s.pendingInvitation(invitationID, now)
 	if err != nil {
 		return err

@@ -2,9 +2,11 @@
 // comes back.
 //
 //	go run ./examples/quickstart
+//	go run ./examples/quickstart -page
 //
 // With nothing set it runs against an in-memory Clerk, invites people who do not
-// exist, and shows what errors and the quota look like. With CLERK_SECRET_KEY set
+// exist, and shows what errors and the quota look like; with -page it then stays, and
+// the invitations can be accepted in a browser. With CLERK_SECRET_KEY set
 // and an organization given it runs against the real API, and invites only
 // the addresses given as arguments:
 //
@@ -25,6 +27,7 @@ import (
 
 	"github.com/clerkorg/clerkorg-go"
 	"github.com/clerkorg/clerkorg-go/clerktest"
+	"github.com/clerkorg/clerkorg-go/clerktest/desk"
 )
 
 func main() {
@@ -42,13 +45,16 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	organization := flags.String("org", os.Getenv("CLERK_ORGANIZATION_ID"), "`id` of the organization; default $CLERK_ORGANIZATION_ID")
 	role := flags.String("role", string(clerkorg.RoleMember), "`role` of the people invited")
+	page := flags.Bool("page", false, "show the in-memory Clerk in a browser, and stay until interrupted")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	haveKey := os.Getenv("CLERK_SECRET_KEY") != ""
 	switch {
 	case !haveKey && *organization == "" && flags.NArg() == 0:
-		return demonstrate(ctx, out)
+		return demonstrate(ctx, out, *page)
+	case *page:
+		return errors.New("-page shows the in-memory Clerk, which is used where CLERK_SECRET_KEY is not set and no arguments are given")
 	case !haveKey:
 		return errors.New("to invite real people set CLERK_SECRET_KEY (without it, and without arguments, an in-memory Clerk is used)")
 	case *organization == "":
@@ -104,7 +110,7 @@ func listPending(ctx context.Context, p printer, client *clerkorg.Client, organi
 }
 
 // demonstrate runs everything against a Clerk in this process.
-func demonstrate(ctx context.Context, out io.Writer) error {
+func demonstrate(ctx context.Context, out io.Writer, page bool) error {
 	server := clerktest.NewServer()
 	defer server.Close()
 	client, err := clerkorg.NewClient(server.SecretKey(), clerkorg.WithBaseURL(server.URL()))
@@ -113,6 +119,7 @@ func demonstrate(ctx context.Context, out io.Writer) error {
 	}
 	p, organization := printer{out}, server.OrganizationID()
 	p.line("CLERK_SECRET_KEY is not set: this is an in-memory Clerk at %s.", server.URL())
+	url := desk.Attach(server).URL()
 
 	if err := invite(ctx, p, client, organization, clerkorg.RoleMember,
 		"ada@example.com", "charles@example.com", "grace@example.com"); err != nil {
@@ -163,7 +170,12 @@ func demonstrate(ctx context.Context, out io.Writer) error {
 	p.line("%d calls later: %s", sent, err)
 	p.line("Calls that Clerk itself had to refuse with 429: %d", server.RateLimited())
 
-	return listPending(ctx, p, client, organization)
+	if err := listPending(ctx, p, client, organization); err != nil || !page {
+		return err
+	}
+	p.line("\nThe invitations are at %s until this is interrupted.", url)
+	<-ctx.Done()
+	return nil
 }
 
 // printer writes text for a person to read.

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"flag"
 	"io"
 	"net/http"
@@ -31,11 +32,14 @@ func TestCommand(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, command.Start())
 	lines := bufio.NewScanner(stdout)
-	read := func() string {
+	read := func(name string) string {
 		require.True(t, lines.Scan(), "a line is missing")
-		return lines.Text()
+		value, ok := strings.CutPrefix(lines.Text(), name)
+		require.True(t, ok, lines.Text())
+		return value
 	}
-	url, key, org, admin := read(), read(), read(), read()
+	url, key, org, admin := read("CLERK_API_URL="), read("CLERK_SECRET_KEY="), read("CLERK_ORGANIZATION_ID="), read("CLERK_USER_ID=")
+	require.Equal(t, url+"/_clerktest/", read("# page: "))
 	require.Regexp(t, `^http://127\.0\.0\.1:\d+$`, url)
 	require.Equal(t, "sk_test_command", key)
 	require.Regexp(t, `^org_`, org)
@@ -65,16 +69,32 @@ func TestArguments(t *testing.T) {
 	cancel()
 	var out strings.Builder
 	require.NoError(t, run(done, []string{"-no-limits"}, &out, io.Discard))
-	require.Equal(t, 4, strings.Count(out.String(), "\n"))
+	require.Equal(t, 5, strings.Count(out.String(), "\n"))
 
 	out.Reset()
 	require.NoError(t, run(done, []string{"-webhook", "http://127.0.0.1:9", "-webhook-secret", "whsec_AAECAwQFBgcICQoLDA0ODw=="}, &out, io.Discard))
-	require.Equal(t, 5, strings.Count(out.String(), "\n"))
-	require.True(t, strings.HasSuffix(out.String(), "\nwhsec_AAECAwQFBgcICQoLDA0ODw==\n"))
+	require.Contains(t, out.String(), "\nCLERK_WEBHOOK_SIGNING_SECRET=whsec_AAECAwQFBgcICQoLDA0ODw==\n")
 	err := run(done, []string{"-webhook", "http://127.0.0.1:9", "-webhook-secret", "whsec_!"}, &out, io.Discard)
 	require.EqualError(t, err, "the webhook secret must be whsec_ and standard base64")
 
-	for _, args := range [][]string{{"-window", "moon-phase"}, {"serve"}, {"-addr", "nowhere"}, {"-latency", "soon"}} {
+	out.Reset()
+	require.NoError(t, run(done, []string{"-json", "-org", "Acme", "-partial", "-quota", "bulk=3/10s", "-quota", "organization.get=1/1m", "-quota", "instance=0"}, &out, io.Discard))
+	var told map[string]string
+	require.NoError(t, json.Unmarshal([]byte(out.String()), &told))
+	require.Equal(t, told["url"]+"/_clerktest/", told["page"])
+	require.NotEmpty(t, told["user_id"])
+
+	out.Reset()
+	require.NoError(t, run(done, []string{"-addr", "0.0.0.0:0"}, &out, io.Discard))
+	require.NotContains(t, out.String(), "page", "other machines could read the key")
+	out.Reset()
+	require.NoError(t, run(done, []string{"-addr", "0.0.0.0:0", "-expose"}, &out, io.Discard))
+	require.Contains(t, out.String(), "page")
+
+	for _, args := range [][]string{
+		{"-window", "moon-phase"}, {"serve"}, {"-addr", "nowhere"}, {"-latency", "soon"},
+		{"-quota", "bulk"}, {"-quota", "bulk=x/1s"}, {"-quota", "bulk=3"}, {"-quota", "bulk=3/soon"}, {"-quota", "lunch=3/1s"},
+	} {
 		require.Error(t, run(done, args, io.Discard, io.Discard), args)
 	}
 	require.ErrorIs(t, run(done, []string{"-help"}, io.Discard, io.Discard), flag.ErrHelp)
