@@ -24,8 +24,9 @@ const (
 
 	OpCreateOrganization Operation = "organization.create" // POST /organizations
 
-	OpUsers Operation = "users.list" // GET /users
-	OpRoles Operation = "roles.list" // GET /organization_roles
+	OpUsers     Operation = "users.list"  // GET /users
+	OpUserCount Operation = "users.count" // GET /users/count
+	OpRoles     Operation = "roles.list"  // GET /organization_roles
 
 	OpApplicationBulk   Operation = "application_invitations.bulk"   // POST /invitations/bulk
 	OpApplicationCreate Operation = "application_invitations.create" // POST /invitations
@@ -60,6 +61,7 @@ var endpoints = []endpoint{
 	{http.MethodGet, []string{"organizations", "{org}"}, OpOrganization},
 	{http.MethodPost, []string{"organizations"}, OpCreateOrganization},
 	{http.MethodGet, []string{"users"}, OpUsers},
+	{http.MethodGet, []string{"users", "count"}, OpUserCount},
 	{http.MethodGet, []string{"organization_roles"}, OpRoles},
 	{http.MethodPost, []string{"invitations", "bulk"}, OpApplicationBulk},
 	{http.MethodPost, []string{"invitations"}, OpApplicationCreate},

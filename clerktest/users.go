@@ -34,6 +34,22 @@ func (s *Server) users(v *visit) (any, *apiError) {
 	return data, nil
 }
 
+// countJSON is the answer of OpUserCount.
+type countJSON struct {
+	Object     string `json:"object"`
+	TotalCount int    `json:"total_count"`
+}
+
+// userCount answers OpUserCount, which the official SDKs ask for beside every list.
+func (s *Server) userCount(v *visit) (any, *apiError) {
+	if err := s.checkFilters(v.query, "email_address", "user_id"); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return countJSON{"total_count", len(s.state.usersFor(v.query))}, nil
+}
+
 // usersFor returns, in a slice of their own, the users that have one of the
 // addresses and one of the ids of a query, where no address and no id stand for
 // all of them. The caller holds s.mu.

@@ -203,6 +203,8 @@ func (v *visit) operate() (any, *apiError) {
 		return v.s.memberships(v)
 	case OpUsers:
 		return v.s.users(v)
+	case OpUserCount:
+		return v.s.userCount(v)
 	case OpRoles:
 		return v.s.roles(v)
 	case OpCreateOrganization:

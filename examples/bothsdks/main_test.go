@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clerk/clerk-sdk-go/v2"
 	"github.com/clerk/clerk-sdk-go/v2/invitation"
 	"github.com/clerk/clerk-sdk-go/v2/organizationinvitation"
 	"github.com/stretchr/testify/assert"
@@ -60,7 +59,7 @@ func TestTogether(t *testing.T) {
 			switch i % 3 {
 			case 0:
 				_, err = toOrganization.Create(t.Context(), &organizationinvitation.CreateParams{
-					OrganizationID: server.OrganizationID(), EmailAddress: &address, Role: clerk.String("org:member"),
+					OrganizationID: server.OrganizationID(), EmailAddress: &address, Role: new("org:member"),
 				})
 			case 1:
 				_, err = ours.Organizations.CreateInvitation(t.Context(), server.OrganizationID(),

@@ -50,6 +50,7 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/organizations", `{"name":"Acme","created_by":"` + admin + `"}`, 200, "Organization"},
 		{"GET", "/users", "", 200, "Users"},
 		{"GET", "/users?email_address=member@example.com", "", 200, "Users"},
+		{"GET", "/users/count", "", 200, "Count"},
 		{"GET", "/organization_roles", "", 200, "Roles"},
 		{"POST", "/invitations/bulk", "[" + signUp("a@example.com") + "," + signUp("b@example.com") + "]", 200, "ApplicationInvitations"},
 		{"POST", "/invitations", signUp("c@example.com"), 200, "ApplicationInvitation"},

@@ -11,6 +11,7 @@ import (
 	"github.com/clerk/clerk-sdk-go/v2/organization"
 	"github.com/clerk/clerk-sdk-go/v2/organizationinvitation"
 	"github.com/clerk/clerk-sdk-go/v2/organizationmembership"
+	"github.com/clerk/clerk-sdk-go/v2/user"
 	"github.com/stretchr/testify/require"
 
 	"github.com/clerkorg/clerkorg-go/clerktest"
@@ -217,4 +218,28 @@ func TestGoApplication(t *testing.T) {
 	require.EqualValues(t, 3, list.TotalCount)
 	_, err = client.Create(t.Context(), &invitation.CreateParams{EmailAddress: "bob@example.com"})
 	requireAPIError(t, err, 400, "duplicate_record")
+}
+
+// TestGoOnboarding is how a customer begins: an organization, its first admin, the
+// colleagues who have an account already, and those who have none.
+func TestGoOnboarding(t *testing.T) {
+	t.Parallel()
+	s := newSDK(t)
+	config := &clerk.ClientConfig{}
+	config.Key, config.URL = new(s.SecretKey()), new(s.URL()+"/v1")
+	acme, err := s.organizations.Create(t.Context(), &organization.CreateParams{Name: new("Acme"), CreatedBy: new(s.AdminUserID()), MaxAllowedMemberships: new(int64(5))})
+	require.NoError(t, err)
+	require.Equal(t, "acme", acme.Slug)
+	known, err := user.NewClient(config).List(t.Context(), &user.ListParams{EmailAddresses: []string{"admin@example.com", "new@example.com"}})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, known.TotalCount)
+	require.Equal(t, s.AdminUserID(), known.Users[0].ID)
+	invited, err := s.invitations.Create(t.Context(), &organizationinvitation.CreateParams{
+		OrganizationID: acme.ID, EmailAddress: new("new@example.com"), Role: new("org:member"), InviterUserID: new(s.AdminUserID()),
+	})
+	require.NoError(t, err)
+	require.NoError(t, s.AcceptInvitation(invited.ID))
+	members, err := s.memberships.List(t.Context(), &organizationmembership.ListParams{OrganizationID: acme.ID})
+	require.NoError(t, err)
+	require.EqualValues(t, 2, members.TotalCount)
 }

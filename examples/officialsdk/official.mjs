@@ -6,7 +6,7 @@ import { createClerkClient } from '@clerk/backend';
 import { isClerkAPIResponseError } from '@clerk/backend/errors';
 
 const [apiUrl, secretKey, organizationId, adminUserId] = process.argv.slice(2);
-const { organizations } = createClerkClient({ secretKey, apiUrl, telemetry: { disabled: true } });
+const { organizations, users } = createClerkClient({ secretKey, apiUrl, telemetry: { disabled: true } });
 
 async function refused(promise, status, code, meta) {
   const error = await promise.then(() => assert.fail('it was not refused'), e => e);
@@ -126,3 +126,10 @@ assert.equal(limited.errors[0].code, 'too_many_requests');
 assert.ok(limited.retryAfter > 0 && limited.retryAfter <= 3600);
 
 console.log('ok');
+
+// Onboarding: an organization of their own, and who has an account already.
+const acme = await organizations.createOrganization({ name: 'Acme', createdBy: adminUserId });
+assert.equal(acme.createdBy, adminUserId);
+const known = await users.getUserList({ emailAddress: ['admin@example.com', 'new@example.com'] });
+assert.equal(known.totalCount, 1);
+assert.equal(known.data[0].id, adminUserId);

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"io"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -69,4 +73,38 @@ func TestHalfSet(t *testing.T) {
 	t.Setenv("CLERK_SECRET_KEY", "sk_test_1")
 	require.ErrorContains(t, run(t.Context(), []string{"ada@example.com"}, io.Discard), "which organization?")
 	require.ErrorContains(t, run(t.Context(), []string{"-org", "org_1"}, io.Discard), "which people?")
+}
+
+// TestPage stays until it is interrupted, with the page up.
+func TestPage(t *testing.T) {
+	bare(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	reader, writer := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := run(ctx, []string{"-page"}, writer)
+		_ = writer.Close()
+		ended <- err
+	}()
+	lines := bufio.NewScanner(reader)
+	for lines.Scan() {
+		_, rest, found := strings.Cut(lines.Text(), "The invitations are at ")
+		if !found {
+			continue
+		}
+		home, _, _ := strings.Cut(rest, " ")
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, home, nil)
+		require.NoError(t, err)
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		page, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Contains(t, string(page), "ada@example.com")
+		cancel()
+	}
+	require.NoError(t, <-ended)
+	require.Error(t, ctx.Err(), "the address was not printed")
+	require.ErrorContains(t, run(t.Context(), []string{"-page", "ada@example.com"}, io.Discard), "in-memory Clerk")
 }
