@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
@@ -52,4 +53,28 @@ func ExampleNew() {
 	}
 	fmt.Printf("%d of %d left\n", state.Available, state.Quota.Limit)
 	// Output: 49 of 50 left
+}
+
+func ExampleLimiter_Stats() {
+	redisServer, err := miniredis.Run()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer redisServer.Close()
+	rdb := redis.NewClient(&redis.Options{Addr: redisServer.Addr(), ContextTimeoutEnabled: true})
+	limiter, err := redislimit.New(rdb, redislimit.WithNamespace("example"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	quota := clerkorg.Quota{Name: clerkorg.QuotaBulk, Limit: 1, Window: time.Hour}
+	for range 2 {
+		if _, err := limiter.Acquire(context.Background(), clerkorg.ReservationRequest{Quota: quota}); err != nil {
+			fmt.Println("refused")
+		}
+	}
+	stats := limiter.Stats()
+	fmt.Println(stats.Taken, "taken,", stats.Refusals, "refused,", stats.RedisErrors, "errors of Redis")
+	// Output:
+	// refused
+	// 1 taken, 1 refused, 0 errors of Redis
 }

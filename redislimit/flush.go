@@ -103,7 +103,7 @@ func (l *Limiter) catchUp(ctx context.Context, line *line, patience time.Duratio
 			}
 			line.confirm(news, memory)
 			if reply[0] < 0 {
-				line.lose(losses)
+				l.noteLoss(line, losses)
 				break
 			}
 		}

@@ -59,11 +59,19 @@ func (h *health) admit() (probe <-chan struct{}, err error) {
 	return nil, nil
 }
 
-// report notes how a request to Redis ended. It returns whether Redis works again.
-func (h *health) report(err error) (recovered bool) {
+// failure is why Redis does not work; nil where it does.
+func (h *health) failure() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	recovered = h.err != nil && err == nil
+	return h.err
+}
+
+// report notes how a request to Redis ended. It returns whether Redis was lost by that,
+// or works again.
+func (h *health) report(err error) (lost, recovered bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	lost, recovered = h.err == nil && err != nil, h.err != nil && err == nil
 	h.err = err
 	if err != nil {
 		h.again = time.Now().Add(pauseAfterFailure)
@@ -72,5 +80,5 @@ func (h *health) report(err error) (recovered bool) {
 		close(h.probe)
 		h.probe = nil
 	}
-	return recovered
+	return lost, recovered
 }

@@ -131,15 +131,17 @@ func (j *journal) recent(all []settlement, memory time.Duration) []settlement {
 	return all
 }
 
-// close notes that the server closed the quota.
-func (j *journal) close(until time.Time, told bool) {
+// close notes that the server closed the quota, and reports whether it is the first time.
+func (j *journal) close(until time.Time, told bool) (first bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	first = !j.guarded
 	if until.After(j.closed) {
 		j.closed = until
 	}
 	j.guarded = true
 	j.closeUntold = !told
+	return first
 }
 
 // seed notes what Redis was told of other clients' requests.
@@ -160,15 +162,17 @@ func (j *journal) expected(window time.Duration) (witness string, losses int) {
 	return witness, j.losses
 }
 
-// lose notes that Redis did not know the token it was expected to, unless another
-// caller has noted that since.
-func (j *journal) lose(losses int) {
+// lose notes that Redis did not know the token it was expected to, and reports whether
+// no other caller has noted that since.
+func (j *journal) lose(losses int) (noted bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if losses == j.losses {
-		j.losses++
-		j.lost = true
+	if losses != j.losses {
+		return false
 	}
+	j.losses++
+	j.lost = true
+	return true
 }
 
 // behind reports whether Redis knows too little to grant a token: it has lost its

@@ -26,10 +26,11 @@ var ErrClosed = errors.New("redislimit: the limiter is closed")
 // in Redis. It is safe for concurrent use.
 type Limiter struct {
 	options
-	redis  redis.UniversalClient
-	heeds  bool // whether redis ends round trips when their context does
-	health health
-	local  *clerkorg.TokenBucket // the quotas while Redis fails
+	redis    redis.UniversalClient
+	heeds    bool // whether redis ends round trips when their context does
+	health   health
+	counters counters
+	local    *clerkorg.TokenBucket // the quotas while Redis fails
 
 	// What tests change.
 	now         func() time.Time
@@ -110,6 +111,12 @@ func (l *Limiter) newID() string {
 // that goes on in memory, the error matches [clerkorg.ErrLimiterUnavailable] and
 // tells the cause. After Close it is [ErrClosed].
 func (l *Limiter) Acquire(ctx context.Context, req clerkorg.ReservationRequest) (clerkorg.Reservation, error) {
+	token, err := l.acquire(ctx, req)
+	l.counters.count(err)
+	return token, err
+}
+
+func (l *Limiter) acquire(ctx context.Context, req clerkorg.ReservationRequest) (clerkorg.Reservation, error) {
 	if err := ctx.Err(); err != nil {
 		return clerkorg.Reservation{}, err
 	}
@@ -168,6 +175,8 @@ const lookAgain = 30 * time.Second
 // wait stands in the line until it is served, or cannot be in time. Only the first
 // in the line asks Redis: after wait, or at once where that is zero.
 func (l *Limiter) wait(ctx context.Context, w *waiter, wait time.Duration) (clerkorg.Reservation, error) {
+	l.counters.waits.Add(1)
+	defer func() { l.counters.waited.Add(int64(time.Since(w.since))) }()
 	w.line.join(w)
 	defer w.line.leave(w)
 	timer := time.NewTimer(never)
@@ -241,7 +250,7 @@ func (l *Limiter) CloseUntil(ctx context.Context, quota clerkorg.Quota, until ti
 	}
 	line := l.line(quota)
 	_, err := l.run(ctx, l.timeout, scripts.close, quota, 0, "", micros(wait))
-	line.close(until, err == nil)
+	l.noteClose(line, quota, until, err == nil)
 	if err != nil {
 		l.flushSoon(flushAfter)
 	}
@@ -285,7 +294,7 @@ func (l *Limiter) look(ctx context.Context, quota clerkorg.Quota) ([]int64, erro
 	if err != nil || reply[0] >= 0 {
 		return reply, err
 	}
-	line.lose(losses)
+	l.noteLoss(line, losses)
 	if err := l.catchUp(ctx, line, l.timeout); err != nil {
 		return nil, err
 	}

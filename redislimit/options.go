@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"regexp"
 	"strings"
@@ -27,6 +28,7 @@ type options struct {
 	owner    string // a hash of the secret key or the namespace
 	timeout  time.Duration
 	replicas int // zero where only short windows fall back
+	logger   *slog.Logger
 }
 
 var secretKeyShape = regexp.MustCompile(`^sk_(test|live)_[!-~]+$`)
@@ -97,6 +99,19 @@ func WithLocalFallback(replicas int) Option {
 			return fmt.Errorf("local fallback: must be for one process or more, is for %d", replicas)
 		}
 		o.replicas = replicas
+		return nil
+	}
+}
+
+// WithLogger writes a line when Redis is lost and found, when it has lost its memory and
+// is told again, and when the server closes a quota, which turns on the guard. No line
+// holds a key, a host or a password.
+func WithLogger(logger *slog.Logger) Option {
+	return func(o *options) error {
+		if logger == nil {
+			return errors.New("logger: must not be nil")
+		}
+		o.logger = logger
 		return nil
 	}
 }

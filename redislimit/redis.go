@@ -95,7 +95,9 @@ func (l *Limiter) run(ctx context.Context, patience time.Duration, script *redis
 	case len(reply) < numbers:
 		err = &failure{text: fmt.Sprintf("Redis answered with %d numbers", len(reply))}
 	}
-	if l.health.report(err) {
+	lost, recovered := l.health.report(err)
+	l.noteHealth(err, lost, recovered)
+	if recovered {
 		l.flushSoon(0)
 	}
 	return reply, err
@@ -119,7 +121,7 @@ func (l *Limiter) take(ctx context.Context, w *waiter, id string, ahead int) (wa
 		case err != nil:
 			return 0, 0, err
 		case reply[0] < 0:
-			w.line.lose(losses)
+			l.noteLoss(w.line, losses)
 		case reply[0] == 1:
 			w.line.took(id, true, l.memory(w.quota))
 			return 0, int(reply[1]), nil
