@@ -54,14 +54,14 @@ func (s *Server) begin() {
 	now := s.now()
 	o := s.addOrganization(Organization{ID: s.orgID, Name: cmp.Or(s.config.organization, "Test Organization"), MaxAllowedMemberships: s.config.maxMembers}, now)
 	admin := s.state.userFor("admin@example.com", now)
-	if s.adminID != "" {
-		delete(s.state.users, admin.id)
-		admin.id = s.adminID
-		s.state.users[admin.id] = admin
+	if s.orgID == "" {
+		s.orgID, s.adminID = o.id, admin.id // never written again: they are read without a lock
 	}
+	delete(s.state.users, admin.id)
+	admin.id = s.adminID
+	s.state.users[admin.id] = admin
 	s.state.join(o, admin, roleAdmin, now)
 	o.createdBy = admin.id
-	s.orgID, s.adminID = o.id, admin.id
 }
 
 // SetQuota changes the limit of an operation while the server runs, as [WithQuota] sets

@@ -2,6 +2,7 @@ package clerktest_test
 
 import (
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -120,6 +121,36 @@ func TestReset(t *testing.T) {
 		assert.Empty(t, a.Members("org_none"))
 		require.Equal(t, 200, a.do("POST", a.org("/invitations"), `{"email_address":"a@example.com","role":"org:member","inviter_user_id":"`+admin+`"}`).status)
 	})
+}
+
+// TestSteeringWhileItRuns: calls and readers of all kinds go on beside it.
+func TestSteeringWhileItRuns(t *testing.T) {
+	t.Parallel()
+	a := inMemory(t)
+	var group sync.WaitGroup
+	for _, do := range []func(){
+		a.Reset,
+		func() { a.SetQuota(clerktest.OpBulk, 5, time.Minute) },
+		func() { a.SetRateLimits(clerktest.SlidingLog) },
+		func() { a.AdvanceClock(time.Minute) },
+		func() { a.bulk("a@example.com") },
+		func() { a.do("POST", "/invitations", `{"email_address":"b@example.com"}`) },
+		func() {
+			a.Quotas()
+			a.Calls()
+			a.Organizations()
+			a.Members(a.OrganizationID())
+			a.Invitations(a.OrganizationID())
+		},
+		func() { a.ApplicationInvitations(); a.AdminUserID(); a.RateLimited(); a.Now() },
+	} {
+		group.Go(func() {
+			for range 50 {
+				do()
+			}
+		})
+	}
+	group.Wait()
 }
 
 func TestRevokedInTheDashboard(t *testing.T) {
