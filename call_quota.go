@@ -24,24 +24,13 @@ func (c *Client) acquireQuota(next handler) handler {
 			}
 		}()
 
-		for _, quota := range [2]Quota{call.quota, c.quotas[QuotaInstance]} {
-			if quota.Limit == 0 {
-				continue
-			}
-			start := time.Now()
-			reservation, err := c.limiter.Acquire(ctx, ReservationRequest{
-				Quota:   quota,
-				MaxWait: max(0, c.maxWait-call.waited),
-				Reserve: c.reserve[quota.Name],
-			})
-			call.waited += time.Since(start)
-			if err != nil {
-				return nil, call.refusal(ctx, quota, err)
-			}
-			if len(reservations) == 0 {
-				call.took, call.remaining = quota.Name, reservation.Left
-			}
-			reservations = append(reservations, reservation)
+		reservations, err = c.acquire(ctx, call, reservations)
+		if err != nil {
+			return nil, err
+		}
+		call.took, call.remaining = "", 0
+		if len(reservations) > 0 {
+			call.took, call.remaining = reservations[0].Quota.Name, reservations[0].Left
 		}
 
 		outcome = RequestUnanswered // should anything panic
@@ -52,6 +41,37 @@ func (c *Client) acquireQuota(next handler) handler {
 		}
 		return got, err
 	}
+}
+
+// acquire adds a token of each quota that the call counts against. Those that are taken
+// before an error are returned with it.
+func (c *Client) acquire(ctx context.Context, call *call, taken []Reservation) ([]Reservation, error) {
+	start := time.Now()
+	before := call.waited
+	defer func() { call.waited = before + time.Since(start) }()
+	if multi, ok := c.limiter.(MultiRateLimiter); ok && call.quota.Limit > 0 {
+		taken, err := multi.AcquireAll(ctx, []ReservationRequest{c.request(call, call.quota), c.request(call, c.quotas[QuotaInstance])})
+		if err != nil {
+			return nil, call.refusal(ctx, call.quota, err)
+		}
+		return taken, nil
+	}
+	for _, quota := range [2]Quota{call.quota, c.quotas[QuotaInstance]} {
+		if quota.Limit == 0 {
+			continue
+		}
+		call.waited = before + time.Since(start)
+		reservation, err := c.limiter.Acquire(ctx, c.request(call, quota))
+		if err != nil {
+			return taken, call.refusal(ctx, quota, err)
+		}
+		taken = append(taken, reservation)
+	}
+	return taken, nil
+}
+
+func (c *Client) request(call *call, quota Quota) ReservationRequest {
+	return ReservationRequest{Quota: quota, MaxWait: max(0, c.maxWait-call.waited), Reserve: c.reserve[quota.Name]}
 }
 
 // refusal turns an error of the limiter into one of this package. An error that is

@@ -70,6 +70,18 @@ type RateLimiter interface {
 	State(ctx context.Context, quota Quota) (QuotaState, error)
 }
 
+// MultiRateLimiter is a [RateLimiter] that can take tokens of several quotas at once, as
+// in one round trip to a server. A [Client] prefers that: most of its calls count against
+// two quotas.
+type MultiRateLimiter interface {
+	RateLimiter
+
+	// AcquireAll takes a token for each request, or none. It waits as Acquire does, one
+	// request after the other; MaxWait is for all together. The errors are those of
+	// Acquire.
+	AcquireAll(ctx context.Context, reqs []ReservationRequest) ([]Reservation, error)
+}
+
 // Seeder is a [RateLimiter] that can count requests made before it was created, by
 // another process with the same key. [TokenBucket] is one.
 type Seeder interface {

@@ -14,7 +14,24 @@ import (
 // its window.
 var roomy = clerkorg.Quota{Name: "roomy", Limit: 1_000_000, Window: time.Second}
 
-// BenchmarkTakeSettle is what a call costs: two round trips.
+// BenchmarkBoth is what a bulk call costs: one round trip for the tokens of two quotas,
+// which carries the outcomes of the call before.
+func BenchmarkBoth(b *testing.B) {
+	url, prefix := realRedis(b)
+	l := newTestLimiter(b, dial(b, url), WithPrefix(prefix))
+	l.slack = 0
+	other := roomy
+	other.Name = "roomy, too"
+	for b.Loop() {
+		tokens, err := l.AcquireAll(b.Context(), both(roomy, other))
+		require.NoError(b, err)
+		for _, token := range tokens {
+			require.NoError(b, l.Settle(b.Context(), token, clerkorg.RequestAnswered))
+		}
+	}
+}
+
+// BenchmarkTakeSettle is what a read costs: the same for one quota.
 func BenchmarkTakeSettle(b *testing.B) {
 	url, prefix := realRedis(b)
 	l := newTestLimiter(b, dial(b, url), WithPrefix(prefix))

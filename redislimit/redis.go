@@ -17,6 +17,8 @@ var (
 	ledgerLua string
 	//go:embed lua/take.lua
 	takeLua string
+	//go:embed lua/both.lua
+	bothLua string
 	//go:embed lua/settle.lua
 	settleLua string
 	//go:embed lua/close.lua
@@ -28,8 +30,9 @@ var (
 )
 
 // scripts are the steps, each of which Redis runs as one.
-var scripts = struct{ take, settle, close, seed, state *redis.Script }{
+var scripts = struct{ take, both, settle, close, seed, state *redis.Script }{
 	take:   redis.NewScript(ledgerLua + takeLua),
+	both:   redis.NewScript("local function run(KEYS, ARGV)\n" + ledgerLua + takeLua + "\nend\n" + bothLua),
 	settle: redis.NewScript(ledgerLua + settleLua),
 	close:  redis.NewScript(ledgerLua + closeLua),
 	seed:   redis.NewScript(ledgerLua + seedLua),
@@ -77,6 +80,15 @@ func (l *Limiter) keys(q clerkorg.Quota) []string {
 // first of args is the witness, or empty. Once the script is sent, the end of ctx does
 // not break it off, since whether it ran would not be known.
 func (l *Limiter) run(ctx context.Context, patience time.Duration, script *redis.Script, q clerkorg.Quota, numbers int, args ...any) ([]int64, error) {
+	return l.exec(ctx, patience, script, l.keys(q), numbers, append(l.preamble(q), args...))
+}
+
+// preamble is what the arguments of a script begin with.
+func (l *Limiter) preamble(q clerkorg.Quota) []any {
+	return []any{q.Limit, micros(q.Window), micros(l.slack), micros(l.late)}
+}
+
+func (l *Limiter) exec(ctx context.Context, patience time.Duration, script *redis.Script, keys []string, numbers int, args []any) ([]int64, error) {
 	if err := l.health.ask(ctx, patience); err != nil {
 		if f, ok := errors.AsType[*failure](err); ok {
 			return nil, &failure{text: f.text, err: f.err, unsent: true}
@@ -85,8 +97,7 @@ func (l *Limiter) run(ctx context.Context, patience time.Duration, script *redis
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.timeout)
 	defer cancel()
-	all := append([]any{q.Limit, micros(q.Window), micros(l.slack), micros(l.late)}, args...)
-	reply, err := l.roundTrip(ctx, script, l.keys(q), all)
+	reply, err := l.roundTrip(ctx, script, keys, args)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		err = &failure{text: fmt.Sprintf("Redis did not answer within %s", l.timeout)}

@@ -53,7 +53,7 @@ func TestStats(t *testing.T) {
 	first, second := mustAcquire(t, l, two), mustAcquire(t, l, two)
 	mustAcquire(t, l, hourly)
 	_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: two})
-	refusal(t, err)
+	require.ErrorIs(t, err, clerkorg.ErrRateLimited)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	waited := make(chan error)
