@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/clerkorg/clerkorg-go"
+	"github.com/clerkorg/clerkorg-go/clerkotel/redisotel"
 	"github.com/clerkorg/clerkorg-go/redislimit"
 )
 
@@ -20,22 +21,18 @@ const callTimeout = 10 * time.Second
 // newHandler returns the handler, and done, which releases what it uses. Call done after
 // the telemetry has been shut down, whose last metrics ask for the quotas.
 func newHandler(b backend, t *telemetry, log *slog.Logger) (handler http.Handler, done func(), err error) {
-	observer, err := t.observer()
+	client, done, err := newClient(b, t, log)
 	if err != nil {
-		return nil, nil, err
-	}
-	client, done, err := newClient(b, observer, log)
-	if err != nil {
-		return nil, nil, err
-	}
-	if _, err := observer.WatchQuotas(client, clerkorg.QuotaBulk, clerkorg.QuotaCreate, clerkorg.QuotaInstance); err != nil {
-		done()
 		return nil, nil, err
 	}
 	return t.incoming(newService(client, log)), done, nil
 }
 
-func newClient(b backend, observer clerkorg.Observer, log *slog.Logger) (client *clerkorg.Client, done func(), err error) {
+func newClient(b backend, t *telemetry, log *slog.Logger) (client *clerkorg.Client, done func(), err error) {
+	observer, err := t.observer()
+	if err != nil {
+		return nil, nil, err
+	}
 	opts := []clerkorg.Option{
 		clerkorg.WithHTTPClient(&http.Client{Transport: cmp.Or(b.transport, newTransport()), Timeout: callTimeout}),
 		clerkorg.WithMaxRetries(0), // InviteAll repeats what is worth repeating
@@ -56,8 +53,12 @@ func newClient(b backend, observer clerkorg.Observer, log *slog.Logger) (client 
 		given.DialerRetries = 1            // or the limiter's time is over before the cause is known
 		shared := redis.NewClient(given)
 		done = func() { _ = shared.Close() }
-		limiter, err := redislimit.New(shared, redislimit.WithSecretKey(b.secretKey))
+		limiter, err := redislimit.New(shared, redislimit.WithSecretKey(b.secretKey), redislimit.WithLogger(log))
 		if err != nil {
+			done()
+			return nil, nil, err
+		}
+		if _, err := redisotel.Watch(limiter, redisotel.WithMeterProvider(t.metrics)); err != nil {
 			done()
 			return nil, nil, err
 		}
@@ -71,6 +72,10 @@ func newClient(b backend, observer clerkorg.Observer, log *slog.Logger) (client 
 	if err != nil {
 		done()
 		return nil, nil, fmt.Errorf("set up the client: %w", err)
+	}
+	if _, err := observer.WatchQuotas(client, clerkorg.QuotaBulk, clerkorg.QuotaCreate, clerkorg.QuotaInstance); err != nil {
+		done()
+		return nil, nil, err
 	}
 	return client, done, nil
 }

@@ -87,9 +87,7 @@ func TestNothingIsPropagated(t *testing.T) {
 		seen = req.Header
 		return clerk.Transport().RoundTrip(req)
 	})
-	observer, err := newTelemetry(nil, nil).observer()
-	require.NoError(t, err)
-	client, done, err := newClient(backend{secretKey: clerk.SecretKey(), transport: transport}, observer, slog.New(slog.DiscardHandler))
+	client, done, err := newClient(backend{secretKey: clerk.SecretKey(), transport: transport}, newTelemetry(nil, nil), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	defer done()
 	_, err = client.Organizations.Get(t.Context(), clerk.OrganizationID())
