@@ -147,8 +147,8 @@ func NewClientFromEnv(opts ...Option) (*Client, error) {
 
 // Quota returns how many tokens are left of one of the quotas ([QuotaBulk],
 // [QuotaCreate], [QuotaApplicationBulk], [QuotaApplicationCreate], [QuotaInstance]), and
-// when the next one comes back. It sends no request to Clerk. Where the limiter cannot be asked, the error matches
-// [ErrLimiterUnavailable]; another name is an error too.
+// when the next one comes back. It sends no request to Clerk. Where the limiter cannot be
+// asked, the error matches [ErrLimiterUnavailable]; another name is an error too.
 func (c *Client) Quota(ctx context.Context, name string) (QuotaState, error) {
 	quota, ok := c.quotas[name]
 	if !ok {

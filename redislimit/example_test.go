@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/clerkorg/clerkorg-go"
+	"github.com/clerkorg/clerkorg-go/clerkhook"
 	"github.com/clerkorg/clerkorg-go/clerktest"
 	"github.com/clerkorg/clerkorg-go/redislimit"
 )
@@ -77,4 +78,19 @@ func ExampleLimiter_Stats() {
 	// Output:
 	// refused
 	// 1 taken, 1 refused, 0 errors of Redis
+}
+
+// All replicas of a receiver of webhooks handle an event once.
+func ExampleNewDeduplicator() {
+	rdb := redis.NewClient(&redis.Options{Addr: "localhost:6379"})
+	verifier, err := clerkhook.NewVerifier("whsec_AAECAwQFBgcICQoLDA0ODw==")
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := clerkhook.Mux{InvitationAccepted: func(_ context.Context, _ *clerkhook.Event, invitation *clerkhook.Invitation) error {
+		fmt.Println(invitation.UserID, "has accepted")
+		return nil
+	}}
+	http.Handle("/webhooks", clerkhook.Handler(verifier, mux.HandleEvent,
+		clerkhook.WithDeduplicator(redislimit.NewDeduplicator(rdb, ""))))
 }
