@@ -243,7 +243,7 @@ func TestCallCostsOneDelay(t *testing.T) {
 	} {
 		require.NoError(t, call(100)) // loads the script, and dials
 		least := time.Hour
-		for i := range 8 {
+		for i := range 25 { // other processes slow most of them down
 			start := time.Now()
 			require.NoError(t, call(i))
 			least = min(least, time.Since(start))
