@@ -40,7 +40,8 @@ type Event struct {
 
 	Type EventType
 
-	// Timestamp is when it happened. It is zero where the event does not say so.
+	// Timestamp is when it happened. It is zero where the event does not say so, or names
+	// a year that has not four digits.
 	Timestamp time.Time
 
 	// InstanceID is the Clerk instance in which it happened ("ins_…"), and tells
@@ -128,6 +129,9 @@ func decodeEvent(id string, body []byte) (*Event, error) {
 	}
 	if envelope.Type == "" {
 		return nil, fmt.Errorf("%w: it has no type", ErrMalformed)
+	}
+	if year := envelope.Timestamp.Year(); year < 0 || year > 9999 {
+		envelope.Timestamp = clerkorg.Timestamp{} // encoding/json refuses it
 	}
 	event := &Event{
 		ID:         id,

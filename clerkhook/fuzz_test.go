@@ -55,7 +55,7 @@ func FuzzDecodeEvent(f *testing.F) {
 	for _, name := range []string{"invitation_created", "invitation_accepted", "membership_created", "organization_updated", "organization_deleted", "user_created"} {
 		f.Add(fixture(f, name))
 	}
-	for _, body := range []string{"", "null", "{}", "[]", `{"type":"x"}`, `{"type":"organization.deleted","data":{"id":"a","deleted":1}}`, `{"type":"x","data":[[[`, `{"type":"\ud800","timestamp":1e400}`} {
+	for _, body := range []string{"", "null", "{}", "[]", `{"type":"x"}`, `{"type":"organization.deleted","data":{"id":"a","deleted":1}}`, `{"type":"x","data":[[[`, `{"type":"\ud800","timestamp":1e400}`, `{"type":"x","timestamp":1779000000000000}`, `{"type":"x","timestamp":-9e17}`} {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
