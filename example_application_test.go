@@ -9,7 +9,7 @@ import (
 	"github.com/clerkorg/clerkorg-go/clerktest"
 )
 
-// Without an organization: somebody is invited to sign up.
+// An invitation without an organization leads to the sign-up.
 func ExampleInvitationsService_Create() {
 	client := newClient(clerktest.NewServer())
 

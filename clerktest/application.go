@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// applicationInvitation invites somebody to sign up, into no organization.
+// applicationInvitation is an invitation to sign up, into no organization.
 type applicationInvitation struct {
 	sequence int // in order of creation, for stable sorting
 	id       string
@@ -175,8 +175,8 @@ func (st *state) addApplicationInvitation(it *applicationItem, now time.Time) *a
 	return inv
 }
 
-// AddApplicationInvitation invites an address to sign up, as somebody with access to the
-// dashboard does, and returns the id of the invitation. It is pending for 30 days.
+// AddApplicationInvitation invites an address to sign up, as an administrator does in the
+// dashboard, and returns the id of the invitation. It is pending for 30 days.
 func (s *Server) AddApplicationInvitation(email string) (invitationID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

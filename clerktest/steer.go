@@ -189,8 +189,8 @@ func (s *Server) Members(orgID string) []Member {
 	return all
 }
 
-// RevokeInvitation revokes a pending invitation, as somebody with access to the dashboard
-// does. It fails if there is no such invitation or if it is not pending.
+// RevokeInvitation revokes a pending invitation, as an administrator does in the
+// dashboard. It fails if there is no such invitation or if it is not pending.
 func (s *Server) RevokeInvitation(invitationID string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -111,7 +111,8 @@ func isLoopback(host string) bool {
 	return err == nil && address.Unmap().IsLoopback()
 }
 
-// isAddress reports whether a host is no name that somebody can let lead anywhere.
+// isAddress reports whether a host is an address, or localhost: any other name can be made
+// to lead here by its owner.
 func isAddress(host string) bool {
 	_, err := netip.ParseAddr(host)
 	return err == nil || strings.EqualFold(host, "localhost")
