@@ -116,7 +116,7 @@ func (c *Client) closeQuota(ctx context.Context, reservations []Reservation, api
 		exceeded = instance
 		c.warnUnsettled(ctx, exceeded.Quota, c.limiter.CloseUntil(ctx, exceeded.Quota, time.Now().Add(wait)))
 	}
-	return &RateLimitError{Quota: exceeded.Quota, RetryAfter: wait, Err: api, left: exceeded.Left}
+	return &RateLimitError{Quota: exceeded.Quota, RetryAfter: wait, Err: api, left: reservations[0].Left}
 }
 
 // warnUnsettled logs that a limiter could not be told the outcome of a call. The call

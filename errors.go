@@ -203,7 +203,7 @@ type RateLimitError struct {
 	// end of the wait, or nil.
 	Err error
 
-	left int // tokens that the limiter saw beside that of the request, where the server refused it
+	left int // tokens of the endpoint's quota that the limiter saw beside that of the request, where the server refused it
 }
 
 func (e *RateLimitError) Error() string {

@@ -142,7 +142,9 @@ func (r *inviteRun) finish(a *attempt, invitations []OrganizationInvitation, err
 		switch {
 		case api != nil:
 			a.lane.admitted = false
-			if limited.Quota.Name == a.lane.quota.Name {
+			// A 429 that may be about the instance's quota is of an earlier process only
+			// where there was one: then the lane is cautious.
+			if limited.Quota.Name == a.lane.quota.Name || a.sent.Before(a.lane.cautiousUntil) {
 				r.tellUnseen(a, limited.left)
 			}
 		case limited.RetryAfter <= 0 && limited.Err != nil: // the limiter is out of order
