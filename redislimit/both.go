@@ -94,7 +94,7 @@ func (l *Limiter) takeBoth(ctx context.Context, reqs []clerkorg.ReservationReque
 func (l *Limiter) tryBoth(ctx context.Context, parts *[2]part) (reply []int64, err error) {
 	now := l.now()
 	var keys []string
-	args := []any{0}
+	args := []any{0} // how many arguments the first quota has
 	for i := range parts {
 		p := &parts[i]
 		if p.turn = p.line.try(); p.turn {
@@ -110,7 +110,7 @@ func (l *Limiter) tryBoth(ctx context.Context, parts *[2]part) (reply []int64, e
 			args[0] = len(args) - 1
 		}
 	}
-	reply, err = l.exec(ctx, 0, scripts.both, keys, 4, args)
+	reply, err = l.exec(ctx, 0, scripts.take, keys, 4, args)
 	if err != nil {
 		if f, ok := errors.AsType[*failure](err); ok && !f.unsent {
 			for i := range parts { // the script may have run all the same

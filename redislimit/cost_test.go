@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,56 @@ func TestScriptsAreShort(t *testing.T) {
 		// processor in between.
 		t.Logf("%s: %s, at the most %s", name, took[0], took[len(took)-1])
 		assert.LessOrEqual(t, took[0], most, name)
+	}
+}
+
+// commands returns how many commands Redis has run since its statistics were reset, those
+// that scripts call included.
+func commands(t *testing.T, client *redis.Client) (total int) {
+	t.Helper()
+	stats, err := client.Info(t.Context(), "commandstats").Result()
+	require.NoError(t, err)
+	for line := range strings.Lines(stats) {
+		name, rest, _ := strings.Cut(strings.TrimPrefix(line, "cmdstat_"), ":calls=")
+		if name == "info" || strings.HasPrefix(name, "config") {
+			continue
+		}
+		calls, _, _ := strings.Cut(rest, ",")
+		n, _ := strconv.Atoi(calls)
+		total += n
+	}
+	return total
+}
+
+// TestFewCommands counts what Redis does for the quotas of a call: the script's time goes
+// there. redis_rate's Allow is 4 commands.
+func TestFewCommands(t *testing.T) {
+	t.Parallel()
+	const calls = 640 // of which about 10 also clear away
+	server := newServer(t)
+	client := dial(t, "redis://"+server.addr)
+	wide := clerkorg.Quota{Name: "wide", Limit: 2 * calls, Window: time.Hour}
+	for name, c := range map[string]struct {
+		reqs []clerkorg.ReservationRequest
+		most float64
+	}{
+		"read": {both(wide, hourly)[:1], 6.5}, // the script, TIME, HMGET, ZCOUNT, ZSCORE, ZADD
+		"bulk": {both(wide, clerkorg.Quota{Name: "wide, too", Limit: 2 * calls, Window: time.Minute}), 11},
+	} {
+		l := newTestLimiter(t, client, WithPrefix(name))
+		for i := range calls + 2 {
+			if i == 2 { // the keys are there
+				require.NoError(t, client.ConfigResetStat(t.Context()).Err())
+			}
+			tokens, err := l.AcquireAll(t.Context(), c.reqs)
+			require.NoError(t, err)
+			for _, token := range tokens {
+				require.NoError(t, l.Settle(t.Context(), token, clerkorg.RequestAnswered))
+			}
+		}
+		each := float64(commands(t, client)) / calls
+		t.Logf("%s: %.2f commands", name, each)
+		assert.Less(t, each, c.most, name)
 	}
 }
 

@@ -29,6 +29,7 @@ type pair struct {
 	memory ledger.Ledger
 	born   time.Duration
 	open   []openToken
+	silent bool        // whether a holder ever was
 	known  []time.Time // seeded before
 
 	takes, refusals, closes int // so that a test that tests nothing is noticed
@@ -69,6 +70,7 @@ func (p *pair) advance(d time.Duration) {
 	p.open = slices.DeleteFunc(p.open, func(o openToken) bool {
 		silent := o.taken+clerkorg.LateArrival <= p.now
 		if silent {
+			p.silent = true
 			p.memory.Spend(p.now, o.taken+clerkorg.LateArrival)
 		}
 		return silent
@@ -100,7 +102,11 @@ func (p *pair) take(reserve int) {
 	}
 	p.takes++
 	require.NoError(p.t, err)
-	require.Equal(p.t, p.memory.Left(), token.Left)
+	if p.silent { // Redis may not have cleared them away
+		require.LessOrEqual(p.t, token.Left, p.memory.Left())
+	} else {
+		require.Equal(p.t, p.memory.Left(), token.Left)
+	}
 	p.open = append(p.open, openToken{token, p.now})
 	if p.born < 0 {
 		p.born = p.now

@@ -81,6 +81,6 @@
 // hangs keeps a goroutine and a connection, one a second at most, until the
 // client's own ReadTimeout. Set the maxmemory-policy to noeviction, or the quota may
 // be forgotten. The keys hold a hash of the secret key, never the key, and expire
-// by themselves when no request in them counts any more, or when a quota that the
-// server has closed opens, whichever is later.
+// by themselves soon after the last request in them counts no more, or when a quota that
+// the server has closed opens, whichever is later.
 package redislimit

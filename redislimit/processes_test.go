@@ -188,14 +188,14 @@ func TestHolderIsKilled(t *testing.T) {
 	require.Error(t, holder.Wait())
 
 	keys := s.limiter.keys(alone)
-	given, err := s.limiter.redis.ZScore(t.Context(), keys[2], id).Result()
+	given, err := s.limiter.redis.ZScore(t.Context(), keys[1], id).Result()
 	require.NoError(t, err, "when the dead one's counts as a request that is never answered")
 	_, err = s.limiter.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: alone})
 	assert.Positive(t, refusal(t, err).RetryAfter)
 	token, err := s.limiter.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: alone, MaxWait: soon})
 	require.NoError(t, err, "it came back")
 
-	taken, err := s.limiter.redis.ZScore(t.Context(), keys[2], token.ID).Result()
+	taken, err := s.limiter.redis.ZScore(t.Context(), keys[1], token.ID).Result()
 	require.NoError(t, err)
 	held := duration(int64(taken-given)) - shortLate // both are when they would be given up
 	assert.GreaterOrEqual(t, held, alone.Window+shortSlack, "a window after the latest moment it may have counted")

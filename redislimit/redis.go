@@ -13,12 +13,16 @@ import (
 )
 
 var (
+	//go:embed lua/common.lua
+	commonLua string
 	//go:embed lua/ledger.lua
 	ledgerLua string
+	//go:embed lua/quick.lua
+	quickLua string
+	//go:embed lua/grant.lua
+	grantLua string
 	//go:embed lua/take.lua
 	takeLua string
-	//go:embed lua/both.lua
-	bothLua string
 	//go:embed lua/settle.lua
 	settleLua string
 	//go:embed lua/close.lua
@@ -30,13 +34,13 @@ var (
 )
 
 // scripts are the steps, each of which Redis runs as one.
-var scripts = struct{ take, both, settle, close, seed, state *redis.Script }{
-	take:   redis.NewScript(ledgerLua + takeLua),
-	both:   redis.NewScript("local function run(KEYS, ARGV)\n" + ledgerLua + takeLua + "\nend\n" + bothLua),
-	settle: redis.NewScript(ledgerLua + settleLua),
-	close:  redis.NewScript(ledgerLua + closeLua),
-	seed:   redis.NewScript(ledgerLua + seedLua),
-	state:  redis.NewScript(ledgerLua + stateLua),
+var scripts = struct{ take, settle, close, seed, state *redis.Script }{
+	take: redis.NewScript(commonLua + quickLua +
+		"local function grant(KEYS, ARGV)\n" + ledgerLua + grantLua + "\nend\n" + takeLua),
+	settle: redis.NewScript(commonLua + ledgerLua + settleLua),
+	close:  redis.NewScript(commonLua + ledgerLua + closeLua),
+	seed:   redis.NewScript(commonLua + ledgerLua + seedLua),
+	state:  redis.NewScript(commonLua + ledgerLua + stateLua),
 }
 
 // heedsContexts reports whether a client ends a round trip when its context does:
@@ -73,7 +77,7 @@ func (l *Limiter) roundTrip(ctx context.Context, script *redis.Script, keys []st
 // cluster.
 func (l *Limiter) keys(q clerkorg.Quota) []string {
 	owner := l.prefix + "{" + l.owner + "}:"
-	return []string{owner + "state:" + q.Name, owner + "log:" + q.Name, owner + "flight:" + q.Name}
+	return []string{owner + "state:" + q.Name, owner + "requests:" + q.Name}
 }
 
 // run runs a script whose reply has so many numbers, unless Redis is left alone. The
@@ -164,8 +168,10 @@ func (l *Limiter) tryTake(ctx context.Context, w *waiter, witness, id string, ah
 		told = w.line.next()
 	}
 	now := l.now()
-	args := told.append([]any{witness, id, w.reserve, ahead, told.closeFor(now)}, now, l.late)
-	reply, err := l.run(ctx, l.patience(w), scripts.take, w.quota, 2, args...)
+	args := append([]any{0}, l.preamble(w.quota)...)
+	args = told.append(append(args, witness, id, w.reserve, ahead, told.closeFor(now)), now, l.late)
+	args[0] = len(args) - 1
+	reply, err := l.exec(ctx, l.patience(w), scripts.take, l.keys(w.quota), 2, args)
 	if err != nil {
 		if f, ok := errors.AsType[*failure](err); ok && !f.unsent {
 			// The script may have run all the same.

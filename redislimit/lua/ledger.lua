@@ -1,55 +1,33 @@
--- The memory of one quota; every other script begins with this one.
---
--- It keeps what internal/ledger keeps in Go, in three keys of one slot:
+-- The memory of one quota. It keeps what internal/ledger keeps in Go, in two keys of
+-- one slot:
 --
 --   state   a hash: closed (until when), guarded (when the server last refused a
 --           request, while the guard is on), born (when the first token was taken),
---           window (the longest that a client names) and named (when)
---   log     when each request may have been counted at the latest, by token
---   flight  tokens that are out, by when they count as never answered
---
--- Only Redis tells the time, so the clocks of its clients do not matter. Times
--- are microseconds, which doubles hold exactly until the year 2255; they are
--- formatted by hand, since Lua's own conversion keeps 14 digits.
+--           window (the longest that a client names) and named (when), and kept
+--           (until when both keys live at least)
+--   log     when each request may have been counted at the latest, by token; or, far
+--           behind all those, when a token in flight counts as never answered
 --
 -- The work of a script is bounded: news comes in batches, and what is out of date
 -- is cleared away in batches too. Nothing counts the worse for lying there longer.
 
-local state, log, flight = KEYS[1], KEYS[2], KEYS[3]
+local state, log = KEYS[1], KEYS[2]
 local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
 local slack, late = tonumber(ARGV[3]), tonumber(ARGV[4])
 local witness = ARGV[5]
 
-local batch = 64 -- how many entries a script clears away at the most
-
-local clock = redis.call('TIME')
-local now = clock[1] * 1000000 + clock[2]
-
-local function text(number)
-  return string.format('%.0f', number)
-end
-
--- On windows shorter than this a refusal costs seconds, and the guard, which has to
--- look at every request of two of them, would cost more than it saves.
-local shortest_guarded = 60 * 1000000
-
--- memory is how long a request matters to a client whose quota has such a window.
-local function memory(length)
-  if length >= shortest_guarded then
-    length = 2 * length
-  end
-  return length + slack
-end
+-- How many silent tokens a script clears away at the most, and how many requests.
+local batch, old_batch = 64, 256
 
 local closed, guarded, born = 0, nil, nil
 
 -- The longest window that a client names decides how long a request is remembered:
 -- clients that are configured differently must not erase each other's memory. A
 -- client that is gone has a say for three of its windows more.
-local longest, named = window, nil
+local longest, named, kept = window, nil, 0
 
 local function load()
-  local fields = redis.call('HMGET', state, 'closed', 'guarded', 'born', 'window', 'named')
+  local fields = redis.call('HMGET', state, 'closed', 'guarded', 'born', 'window', 'named', 'kept')
   closed = tonumber(fields[1] or 0)
   guarded = fields[2] and tonumber(fields[2])
   born = fields[3] and tonumber(fields[3])
@@ -63,21 +41,32 @@ local function load()
   else
     named = nil
   end
+  kept = tonumber(fields[6] or 0)
 end
 
 -- lost reports whether Redis has lost its memory: it does not know a token, the
 -- witness, that the client was given and that still counts.
 local function lost()
-  return witness ~= '' and not redis.call('ZSCORE', flight, witness) and not redis.call('ZSCORE', log, witness)
+  return witness ~= '' and not redis.call('ZSCORE', log, witness)
 end
 
--- keep lets the keys live until nothing in them matters: a token taken now may
--- count late. Every script that writes calls it.
+-- Which of the keys may be new, so that no end of them is set.
+local new_state, new_log = false, false
+
+-- keep lets the keys live until nothing in them matters. Every script that writes
+-- calls it last. They live longer than they must by a quarter, so that they need not
+-- be told so each time.
 local function keep()
-  local life = math.ceil((memory(longest) + late) / 1000) + 1000
-  redis.call('PEXPIRE', log, text(life))
-  redis.call('PEXPIRE', flight, text(life))
-  redis.call('PEXPIRE', state, text(math.max(life, math.ceil((closed - now) / 1000))))
+  local life = life(longest, slack, late)
+  local renew = new_state or kept < now + life
+  if renew then
+    kept = now + life + math.ceil(life / 4)
+    redis.call('HSET', state, 'kept', text(kept))
+    redis.call('PEXPIRE', state, text(math.ceil((math.max(kept, closed) - now) / 1000)))
+  end
+  if renew or new_log then
+    redis.call('PEXPIRE', log, text(math.ceil((kept - now) / 1000)))
+  end
 end
 
 -- begin notes the first token, and the window of the quota. Once in a window is
@@ -86,6 +75,7 @@ local function begin()
   if not born then
     born = now
     redis.call('HSET', state, 'born', text(born))
+    new_state = true
   end
   if longest == window and (not named or named + window <= now) then
     named = now
@@ -98,28 +88,22 @@ end
 -- as never answered, after an f, for a token still in flight; nothing for a token
 -- whose request never left. Doing it twice is doing it once.
 local function settle(from)
-  local out, counted = {'ZADD', flight}, {'ZADD', log}
-  local settled, free = {'ZREM', flight}, {'ZREM', log}
+  local told, free = {'ZADD', log}, {'ZREM', log}
   for i = from, #ARGV, 2 do
     local token, moment = ARGV[i], ARGV[i + 1]
-    if string.sub(moment, 1, 1) == 'f' then
-      out[#out + 1] = text(now + string.sub(moment, 2))
-      out[#out + 1] = token
+    if moment == '' then
+      free[#free + 1] = token
     else
-      settled[#settled + 1] = token
-      if moment == '' then
-        free[#free + 1] = token -- it may have been given up for silent
-      else
-        counted[#counted + 1] = text(now + moment)
-        counted[#counted + 1] = token
-      end
+      told[#told + 1] = text(string.sub(moment, 1, 1) == 'f' and far + now + string.sub(moment, 2) or now + moment)
+      told[#told + 1] = token
     end
   end
-  for _, command in ipairs({out, settled, free, counted}) do -- one batch may hold both for a token
+  for _, command in ipairs({told, free}) do -- one batch may hold both for a token
     if #command > 2 then
       redis.call(unpack(command))
     end
   end
+  new_log = #told > 2
 end
 
 -- close admits nothing for so long; no quota is opened early. A refusal where
@@ -129,28 +113,31 @@ local function close(wait)
   closed = math.max(closed, now + wait)
   guarded = now
   redis.call('HSET', state, 'closed', text(closed), 'guarded', text(guarded))
+  new_state = true
 end
 
 -- Requests may have been counted since then, as the quota's window goes.
 local since = '(' .. text(now - window - slack)
 
 -- How many tokens are out: in flight, silent (their holders are dead, or slower than
--- any request can be: they count as never answered, but still lie in flight), in
--- the log, and the last two together. All that are silent may be more: those that
--- have come back.
+-- any request can be: they count as never answered, but still lie far behind), logged,
+-- and the last two together. All that are silent may be more: those that have come
+-- back.
 local inflight, silent, logged, out, all_silent = 0, 0, 0, 0, 0
 
 -- remembered is how many requests of two windows there are, beside those in flight.
 local function remembered()
-  return redis.call('ZCOUNT', log, '(' .. text(now - 2 * window - slack), '+inf') + all_silent
+  return redis.call('ZCOUNT', log, '(' .. text(now - 2 * window - slack), text(far)) + all_silent
 end
 
 -- count writes nothing.
 local function count()
-  inflight = redis.call('ZCOUNT', flight, '(' .. text(now), '+inf')
-  silent = redis.call('ZCOUNT', flight, since, text(now))
-  all_silent = redis.call('ZCARD', flight) - inflight
-  logged = redis.call('ZCOUNT', log, since, '+inf')
+  inflight = redis.call('ZCOUNT', log, '(' .. text(far + now), '+inf')
+  all_silent = redis.call('ZCOUNT', log, text(far), text(far + now))
+  if all_silent > 0 then
+    silent = redis.call('ZCOUNT', log, '(' .. text(far + now - window - slack), text(far + now))
+  end
+  logged = redis.call('ZCOUNT', log, since, text(far))
   out = logged + silent
   -- The guard goes once no request was refused and fewer than the limit were made
   -- for two windows.
@@ -160,23 +147,21 @@ local function count()
   end
 end
 
--- expire moves silent tokens into the log and clears away what is out of date, a
--- batch of each, and counts.
+-- expire moves silent tokens to where they belong and clears away what is out of date,
+-- a batch of each, and counts.
 local function expire()
-  local found = redis.call('ZRANGEBYSCORE', flight, '-inf', text(now), 'WITHSCORES', 'LIMIT', 0, batch)
+  local found = redis.call('ZRANGEBYSCORE', log, text(far), text(far + now), 'WITHSCORES', 'LIMIT', 0, batch)
   if #found > 0 then
-    local moved, names = {'ZADD', log}, {'ZREM', flight}
+    local moved = {'ZADD', log}
     for i = 1, #found, 2 do
-      moved[#moved + 1] = found[i + 1]
+      moved[#moved + 1] = text(found[i + 1] - far)
       moved[#moved + 1] = found[i]
-      names[#names + 1] = found[i]
     end
     redis.call(unpack(moved))
-    redis.call(unpack(names))
   end
-  local old = redis.call('ZCOUNT', log, '-inf', text(now - memory(longest)))
+  local old = redis.call('ZCOUNT', log, '-inf', text(now - memory(longest, slack)))
   if old > 0 then
-    redis.call('ZREMRANGEBYRANK', log, 0, math.min(old, batch) - 1)
+    redis.call('ZREMRANGEBYRANK', log, 0, math.min(old, old_batch) - 1)
   end
   local before = guarded
   count()
@@ -193,12 +178,12 @@ end
 -- most so many of them; all of them without a number.
 local function recent(moment, number)
   local times = {}
-  for _, key in ipairs({log, flight}) do
-    if key == log or all_silent > 0 then
-      local upto = key == log and '+inf' or text(now)
-      local found = redis.call('ZRANGEBYSCORE', key, moment, upto, 'WITHSCORES', 'LIMIT', 0, number or -1)
+  for _, behind in ipairs({0, far}) do
+    if behind == 0 or all_silent > 0 then
+      local upto = text(behind == 0 and far or far + now)
+      local found = redis.call('ZRANGEBYSCORE', log, '(' .. text(behind + moment), upto, 'WITHSCORES', 'LIMIT', 0, number or -1)
       for i = 2, #found, 2 do
-        times[#times + 1] = tonumber(found[i])
+        times[#times + 1] = found[i] - behind
       end
     end
   end
@@ -212,9 +197,9 @@ end
 local function returns(nth)
   local at
   if silent > 0 then
-    at = recent(since, nth)[nth]
+    at = recent(now - window - slack, nth)[nth]
   else
-    local rank = nth - 1 - logged -- those are the last of the log
+    local rank = nth - 1 - logged - inflight - all_silent -- those are the last
     at = tonumber(redis.call('ZRANGE', log, rank, rank, 'WITHSCORES')[2])
   end
   return at + window + slack
@@ -235,7 +220,7 @@ local moments, before, total
 local function group()
   moments, before, total = {}, {}, 0
   local last
-  for _, t in ipairs(recent('(' .. text(now - 2 * window - slack))) do
+  for _, t in ipairs(recent(now - 2 * window - slack)) do
     if t > now then
       break -- still to be counted
     end
@@ -267,7 +252,7 @@ local function guard(at, room)
     group()
   end
   -- Requests that are still to be counted will be so in the current window.
-  local pending = inflight + redis.call('ZCOUNT', log, '(' .. text(now), '+inf')
+  local pending = inflight + redis.call('ZCOUNT', log, '(' .. text(now), text(far))
   local n, current, previous = #moments, 1, 1
   while current <= n and moments[current] <= at - window do
     current = current + 1

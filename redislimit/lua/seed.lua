@@ -11,13 +11,14 @@ begin()
 local added = {'ZADD', log}
 for i = 6, #ARGV, 2 do
   local at, nth = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
-  if at < born and at + memory(longest) > now and redis.call('ZCOUNT', log, text(at), text(at)) < nth then
+  if at < born and at + memory(longest, slack) > now and redis.call('ZCOUNT', log, text(at), text(at)) < nth then
     added[#added + 1] = text(at)
     added[#added + 1] = 'seed:' .. text(at) .. ':' .. nth
   end
 end
 if #added > 2 then
   redis.call(unpack(added))
+  new_log = true
 end
 keep()
 return {born}

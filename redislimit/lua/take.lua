@@ -1,39 +1,22 @@
--- take takes a token, if more than so many are free.
+-- take takes a token of one quota, or of each of two: of the second only where it has
+-- one of the first. Above, grant is the script that takes one, as a function of its
+-- keys and arguments.
 --
--- ARGV[6] the token's name; ARGV[7] how many are reserved for others; ARGV[8] how
--- many wait ahead; ARGV[9] how long to close the quota before, or empty; then what
--- settle takes: news that Redis has not been told yet.
+-- KEYS are two of each quota; ARGV[1] is how many arguments the first has, which
+-- follow, and then those of the second.
 --
--- Returns {1, tokens left}, {0, how long to wait}, or {-1, 0} where Redis has lost its
--- memory: then nothing is taken.
-
-local token = ARGV[6]
-
-load()
-local forgotten = lost() -- before the news, which may tell of the witness
-settle(10)
-if ARGV[9] ~= '' then
-  close(tonumber(ARGV[9]))
-end
-if forgotten then
-  keep()
-  return {-1, 0}
-end
-expire()
-
-local rest = wait(tonumber(ARGV[7]), tonumber(ARGV[8]))
-if rest ~= 0 then
-  keep()
-  -- A client whose connection broke sends the script again: it may have run.
-  if redis.call('ZSCORE', flight, token) then
-    return {1, left()}
+-- Returns the replies, one after the other; zeros for one that was not asked for.
+local split = ARGV[1] + 1
+local function from(list, first, last)
+  local part = {}
+  for i = first, last do
+    part[#part + 1] = list[i]
   end
-  return {0, rest}
+  return part
 end
 
--- Until it is settled, the token stands as a request that is never answered: if
--- its holder dies, it comes back by itself.
-inflight = inflight + redis.call('ZADD', flight, text(now + late), token)
-begin()
-keep()
-return {1, left()}
+local first, second = grant(from(KEYS, 1, 2), from(ARGV, 2, split)), {0, 0}
+if first[1] == 1 and #KEYS > 2 then
+  second = grant(from(KEYS, 3, 4), from(ARGV, split + 1, #ARGV))
+end
+return {first[1], first[2], second[1], second[2]}
