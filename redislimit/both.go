@@ -66,6 +66,7 @@ func (l *Limiter) takeBoth(ctx context.Context, reqs []clerkorg.ReservationReque
 			return nil // others wait, or there is too much to tell
 		}
 		parts[i] = part{waiter: line.newWaiter(ctx, req), id: l.newID()}
+		parts[i].name = "" // it does not wait
 	}
 	reply, err := l.tryBoth(ctx, &parts)
 	if err != nil {
@@ -105,7 +106,7 @@ func (l *Limiter) tryBoth(ctx context.Context, parts *[2]part) (reply []int64, e
 		witness, p.losses = p.line.expected(p.quota.Window + l.slack)
 		keys = append(keys, l.keys(p.quota)...)
 		args = append(args, l.preamble(p.quota)...)
-		args = p.told.append(append(args, witness, p.id, p.reserve, 0, p.told.closeFor(now)), now, l.late)
+		args = p.told.append(append(append(args, witness, p.id), p.arguments(0, p.told.closeFor(now))...), now, l.late)
 		if i == 0 {
 			args[0] = len(args) - 1
 		}

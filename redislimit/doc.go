@@ -36,9 +36,15 @@
 //
 // The waiters of a quota within a process are served in order, those with a
 // smaller reserve first. Only the first of them asks Redis: when the token comes
-// back that Redis told it of, and every 30 s. Processes are served in no particular
-// order. A call whose context ends while Redis is asked returns when Redis has
-// answered, or after [WithTimeout], since a token that was taken must be given back.
+// back that Redis told it of, and every 30 s. Redis keeps the line of all processes in
+// the same order, and holds a free token for its first waiter for 100 ms, for those
+// that ask meanwhile: then a waiter whose process has died or gives up is passed over.
+// Tokens that come back one by one are so served in the order of arrival, give or take a
+// few places; of many that come back at once, those who are served within 100 ms are so
+// in any order. A call that does not wait is not held up.
+//
+// A call whose context ends while Redis is asked returns when Redis has answered, or
+// after [WithTimeout], since a token that was taken must be given back.
 //
 // # When Redis fails
 //

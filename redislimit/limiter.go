@@ -74,7 +74,7 @@ func New(client redis.UniversalClient, opts ...Option) (*Limiter, error) {
 		now:     time.Now,
 		slack:   ledger.Slack,
 		late:    clerkorg.LateArrival,
-		jitter:  20 * time.Millisecond,
+		jitter:  5 * time.Millisecond,
 		name:    hex.EncodeToString(name[:]) + "-",
 		lines:   map[string]*line{},
 	}, nil
@@ -93,7 +93,7 @@ func (l *Limiter) line(q clerkorg.Quota) *line {
 	defer l.mu.Unlock()
 	found := l.lines[q.Name]
 	if found == nil {
-		found = &line{journal: newJournal(func() time.Time { return l.now() })}
+		found = &line{journal: newJournal(func() time.Time { return l.now() }), process: l.name}
 		l.lines[q.Name] = found
 	}
 	found.name(q)

@@ -224,7 +224,7 @@ func TestSecretStaysHome(t *testing.T) {
 	assert.NotContains(t, server.Dump(), "the-key-of")
 	assert.NotContains(t, printed, "the-key-of")
 	for _, key := range server.Keys() {
-		assert.Regexp(t, `^clerkorg:\{[0-9a-f]{32}\}:(state|requests):invitations\.bulk$`, key)
+		assert.Regexp(t, `^clerkorg:\{[0-9a-f]{32}\}:(state|requests|line):invitations\.bulk$`, key)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 // line is one quota within this process: its waiters, and its journal.
 type line struct {
 	*journal
+	process string // begins the names of its waiters
 
 	mu      sync.Mutex
 	quota   clerkorg.Quota // as the last caller named it
@@ -33,6 +35,9 @@ type waiter struct {
 	cause   error         // what makes it give up then: nil, or context.DeadlineExceeded
 
 	woken chan struct{} // holds a value when the waiter is to ask again
+
+	name  string // in the line of all processes
+	front int64  // whom it has let go first there, since a token was free, or zero
 }
 
 func (n *line) newWaiter(ctx context.Context, req clerkorg.ReservationRequest) *waiter {
@@ -54,7 +59,17 @@ func (n *line) newWaiter(ctx context.Context, req clerkorg.ReservationRequest) *
 	defer n.mu.Unlock()
 	n.came++
 	w.came = n.came
+	w.name = n.process + "w" + strconv.FormatUint(w.came, 36)
 	return w
+}
+
+// arguments are those of a script that takes a token, from the reserve to the news.
+func (w *waiter) arguments(ahead int, closeFor any) []any {
+	front := ""
+	if w.front != 0 {
+		front = strconv.FormatInt(w.front, 10)
+	}
+	return []any{w.reserve, ahead, closeFor, w.name, micros(time.Since(w.since)), micros(w.patience()), front}
 }
 
 // patience is how much longer it waits.

@@ -2,6 +2,8 @@ package redislimit
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +31,7 @@ import (
 // environment says so.
 var jobs = map[string]func(l *Limiter) error{
 	"crowd":  crowdJob,
+	"turns":  turnsJob,
 	"hold":   holdJob,
 	"invite": inviteJob,
 }
@@ -168,6 +173,101 @@ func crowdJob(l *Limiter) error {
 	}
 	group.Wait()
 	return errors.Join(errs...)
+}
+
+// TestProcessesTakeTurns has 200 waiters in four processes, most of them in one. They are
+// served in the order in which they came, and few scripts do it.
+func TestProcessesTakeTurns(t *testing.T) {
+	for _, spread := range []bool{true, false} {
+		t.Run(fmt.Sprint("spread ", spread), func(t *testing.T) { takeTurns(t, spread) })
+	}
+}
+
+// takeTurns has tokens come back one by one, or all at once when the quota opens: then
+// those who are served at one moment are so in any order.
+func takeTurns(t *testing.T, spread bool) {
+	server := newServer(t)
+	t.Setenv("REDIS_URL", "redis://"+server.addr)
+	s := newShared(t)
+	within := crowded.Limit
+	if spread {
+		within = 20
+		for range crowded.Limit {
+			require.NoError(t, s.limiter.Settle(t.Context(), mustAcquire(t, s.limiter, crowded), clerkorg.RequestAnswered))
+			time.Sleep(crowded.Window / time.Duration(crowded.Limit))
+		}
+	} else {
+		require.NoError(t, s.limiter.CloseUntil(t.Context(), crowded, time.Now().Add(2*time.Second)))
+	}
+	client := dial(t, s.url)
+	require.NoError(t, client.ConfigResetStat(t.Context()).Err())
+
+	type turn struct{ came, served int64 }
+	var turns []turn
+	var children []*exec.Cmd
+	var outputs []*bytes.Buffer
+	for _, waiters := range []int{110, 50, 30, 10} {
+		child := s.child(t, "turns", fmt.Sprint("REDISLIMIT_WAITERS=", waiters))
+		outputs = append(outputs, new(bytes.Buffer))
+		child.Stdout = outputs[len(outputs)-1]
+		children = append(children, child)
+	}
+	run(t, children...)
+	for _, output := range outputs {
+		for line := range strings.Lines(output.String()) {
+			var at turn
+			_, err := fmt.Sscan(line, &at.came, &at.served)
+			require.NoError(t, err)
+			turns = append(turns, at)
+		}
+	}
+	require.Len(t, turns, 200)
+	served := slices.SortedFunc(slices.Values(turns), func(a, b turn) int { return cmp.Compare(a.served, b.served) })
+	slices.SortFunc(turns, func(a, b turn) int { return cmp.Compare(a.came, b.came) })
+	most := 0
+	for i, at := range turns {
+		place := slices.Index(served, at)
+		most = max(most, place-i, i-place)
+	}
+	scripts := float64(scriptsRun(t, client)) / float64(len(turns))
+	t.Logf("%.2f scripts a call; at most %d places from the order of arrival", scripts, most)
+	assert.LessOrEqual(t, scripts, 4.2)
+	assert.LessOrEqual(t, most, within)
+}
+
+// scriptsRun is how many scripts Redis has run since its statistics were reset.
+func scriptsRun(t *testing.T, client *redis.Client) (n int) {
+	t.Helper()
+	stats, err := client.Info(t.Context(), "commandstats").Result()
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(stats, "cmdstat_evalsha:calls=")
+	_, err = fmt.Sscanf(rest, "%d,", &n)
+	require.NoError(t, err)
+	return n
+}
+
+func turnsJob(l *Limiter) error {
+	waiters, err := strconv.Atoi(os.Getenv("REDISLIMIT_WAITERS"))
+	if err != nil {
+		return err
+	}
+	errs := make([]error, waiters)
+	var group sync.WaitGroup
+	for i := range errs {
+		group.Go(func() {
+			time.Sleep(time.Second * time.Duration(i) / time.Duration(waiters)) // they come one after the other
+			came := time.Now()
+			token, err := l.Acquire(context.Background(), clerkorg.ReservationRequest{Quota: crowded, MaxWait: time.Minute})
+			if err != nil {
+				errs[i] = err
+				return
+			}
+			fmt.Println(came.UnixNano(), time.Now().UnixNano())
+			errs[i] = l.Settle(context.Background(), token, clerkorg.RequestAnswered)
+		})
+	}
+	group.Wait()
+	return errors.Join(append(errs, l.Close())...)
 }
 
 // TestHolderIsKilled kills a process that has taken the only token.

@@ -77,7 +77,7 @@ func (l *Limiter) roundTrip(ctx context.Context, script *redis.Script, keys []st
 // cluster.
 func (l *Limiter) keys(q clerkorg.Quota) []string {
 	owner := l.prefix + "{" + l.owner + "}:"
-	return []string{owner + "state:" + q.Name, owner + "requests:" + q.Name}
+	return []string{owner + "state:" + q.Name, owner + "requests:" + q.Name, owner + "line:" + q.Name}
 }
 
 // run runs a script whose reply has so many numbers, unless Redis is left alone. The
@@ -132,11 +132,18 @@ func (l *Limiter) take(ctx context.Context, w *waiter, id string, ahead int) (wa
 			witness = "" // Redis forgets what it was told just now; do not try for ever
 		}
 		reply, err := l.tryTake(ctx, w, witness, id, ahead)
-		switch {
-		case err != nil:
+		if err != nil {
 			return 0, 0, err
-		case reply[0] < 0:
+		}
+		if reply[0] < 0 {
 			l.noteLoss(w.line, losses)
+			continue
+		}
+		w.front = 0
+		if reply[0] == 2 && len(reply) > 4 {
+			w.front = reply[4]
+		}
+		switch {
 		case reply[0] == 1:
 			w.line.took(id, true, l.memory(w.quota))
 			return 0, int(reply[1]), nil
@@ -169,7 +176,7 @@ func (l *Limiter) tryTake(ctx context.Context, w *waiter, witness, id string, ah
 	}
 	now := l.now()
 	args := append([]any{0}, l.preamble(w.quota)...)
-	args = told.append(append(args, witness, id, w.reserve, ahead, told.closeFor(now)), now, l.late)
+	args = told.append(append(append(args, witness, id), w.arguments(ahead, told.closeFor(now))...), now, l.late)
 	args[0] = len(args) - 1
 	reply, err := l.exec(ctx, l.patience(w), scripts.take, l.keys(w.quota), 2, args)
 	if err != nil {

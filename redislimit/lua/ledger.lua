@@ -1,17 +1,18 @@
 -- The memory of one quota. It keeps what internal/ledger keeps in Go, in two keys of
--- one slot:
+-- one slot, and in a third who waits:
 --
 --   state   a hash: closed (until when), guarded (when the server last refused a
 --           request, while the guard is on), born (when the first token was taken),
---           window (the longest that a client names) and named (when), and kept
---           (until when both keys live at least)
+--           window (the longest that a client names) and named (when), kept (until
+--           when both keys live at least), and waiting (set while there is a line)
 --   log     when each request may have been counted at the latest, by token; or, far
 --           behind all those, when a token in flight counts as never answered
+--   line    waiters of all processes, by reserve and arrival
 --
 -- The work of a script is bounded: news comes in batches, and what is out of date
 -- is cleared away in batches too. Nothing counts the worse for lying there longer.
 
-local state, log = KEYS[1], KEYS[2]
+local state, log, line = KEYS[1], KEYS[2], KEYS[3]
 local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
 local slack, late = tonumber(ARGV[3]), tonumber(ARGV[4])
 local witness = ARGV[5]
@@ -26,8 +27,10 @@ local closed, guarded, born = 0, nil, nil
 -- client that is gone has a say for three of its windows more.
 local longest, named, kept = window, nil, 0
 
+local waiting = false
+
 local function load()
-  local fields = redis.call('HMGET', state, 'closed', 'guarded', 'born', 'window', 'named', 'kept')
+  local fields = redis.call('HMGET', state, 'closed', 'guarded', 'born', 'window', 'named', 'kept', 'waiting')
   closed = tonumber(fields[1] or 0)
   guarded = fields[2] and tonumber(fields[2])
   born = fields[3] and tonumber(fields[3])
@@ -42,6 +45,7 @@ local function load()
     named = nil
   end
   kept = tonumber(fields[6] or 0)
+  waiting = fields[7]
 end
 
 -- lost reports whether Redis has lost its memory: it does not know a token, the

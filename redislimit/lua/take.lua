@@ -2,10 +2,11 @@
 -- one of the first. Above, grant is the script that takes one, as a function of its
 -- keys and arguments.
 --
--- KEYS are two of each quota; ARGV[1] is how many arguments the first has, which
+-- KEYS are three of each quota; ARGV[1] is how many arguments the first has, which
 -- follow, and then those of the second.
 --
--- Returns the replies, one after the other; zeros for one that was not asked for.
+-- Returns the replies, one after the other, zeros for one that was not asked for, and
+-- whom to let go first.
 local split = ARGV[1] + 1
 local function from(list, first, last)
   local part = {}
@@ -15,8 +16,8 @@ local function from(list, first, last)
   return part
 end
 
-local first, second = grant(from(KEYS, 1, 2), from(ARGV, 2, split)), {0, 0}
-if first[1] == 1 and #KEYS > 2 then
-  second = grant(from(KEYS, 3, 4), from(ARGV, split + 1, #ARGV))
+local first, second = grant(from(KEYS, 1, 3), from(ARGV, 2, split)), {0, 0}
+if first[1] == 1 and #KEYS > 3 then
+  second = grant(from(KEYS, 4, 6), from(ARGV, split + 1, #ARGV))
 end
-return {first[1], first[2], second[1], second[2]}
+return {first[1], first[2], second[1], second[2], first[3] or 0}
