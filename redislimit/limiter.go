@@ -36,6 +36,7 @@ type Limiter struct {
 	now         func() time.Time
 	slack, late time.Duration
 	jitter      time.Duration // keeps processes that wait for one token from asking at once
+	lookAgain   time.Duration
 
 	name   string // begins the names of all tokens that this limiter takes
 	tokens atomic.Uint64
@@ -67,16 +68,17 @@ func New(client redis.UniversalClient, opts ...Option) (*Limiter, error) {
 	var name [8]byte
 	_, _ = crand.Read(name[:]) // never fails
 	return &Limiter{
-		options: o,
-		redis:   client,
-		heeds:   heedsContexts(client),
-		local:   clerkorg.NewTokenBucket(),
-		now:     time.Now,
-		slack:   ledger.Slack,
-		late:    clerkorg.LateArrival,
-		jitter:  5 * time.Millisecond,
-		name:    hex.EncodeToString(name[:]) + "-",
-		lines:   map[string]*line{},
+		options:   o,
+		redis:     client,
+		heeds:     heedsContexts(client),
+		local:     clerkorg.NewTokenBucket(),
+		now:       time.Now,
+		slack:     ledger.Slack,
+		late:      clerkorg.LateArrival,
+		jitter:    5 * time.Millisecond,
+		lookAgain: lookAgain,
+		name:      hex.EncodeToString(name[:]) + "-",
+		lines:     map[string]*line{},
 	}, nil
 }
 
@@ -170,7 +172,7 @@ func (l *Limiter) ask(ctx context.Context, w *waiter, ahead int) (clerkorg.Reser
 
 // lookAgain is how long a waiter trusts what Redis told it. Waiters of other processes
 // and a Redis that has lost its memory are noticed then.
-const lookAgain = 30 * time.Second
+const lookAgain = 10 * time.Second
 
 // wait stands in the line until it is served, or cannot be in time. Only the first
 // in the line asks Redis: after wait, or at once where that is zero.
@@ -194,7 +196,7 @@ func (l *Limiter) wait(ctx context.Context, w *waiter, wait time.Duration) (cler
 			continue
 		}
 		if ahead == 0 {
-			patience = min(patience, lookAgain, wait+rand.N(l.jitter)) //nolint:gosec // It has to differ, not to be secret.
+			patience = min(patience, l.lookAgain, wait+rand.N(l.jitter)) //nolint:gosec // It has to differ, not to be secret.
 		}
 		timer.Reset(patience)
 		select {

@@ -267,7 +267,7 @@ func turnsJob(l *Limiter) error {
 		})
 	}
 	group.Wait()
-	return errors.Join(append(errs, l.Close())...)
+	return errors.Join(errors.Join(errs...), l.Close())
 }
 
 // TestHolderIsKilled kills a process that has taken the only token.
@@ -384,27 +384,4 @@ func TestRedisRestarts(t *testing.T) {
 	times := []time.Time{time.Now().Add(-time.Minute), time.Now().Add(-2 * time.Minute)}
 	require.NoError(t, l.Seed(t.Context(), fresh, times...))
 	assert.Equal(t, fresh.Limit-2, available(t, l, fresh))
-}
-
-// TestCluster runs every script in a cluster, which refuses keys of two slots.
-func TestCluster(t *testing.T) {
-	t.Parallel()
-	server := newServer(t, "--cluster-enabled", "yes")
-	node := dial(t, "redis://"+server.addr)
-	require.NoError(t, node.ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
-	eventually(t, func() bool {
-		return strings.Contains(node.ClusterInfo(t.Context()).Val(), "cluster_state:ok")
-	}, "the cluster is up")
-	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{server.addr}, ContextTimeoutEnabled: true})
-	defer func() { _ = client.Close() }()
-
-	l := newTestLimiter(t, client)
-	for _, quota := range []clerkorg.Quota{hourly, instant} {
-		require.NoError(t, l.Seed(t.Context(), quota, time.Now().Add(-time.Second)))
-		require.NoError(t, l.Settle(t.Context(), mustAcquire(t, l, quota), clerkorg.RequestAnswered))
-		assert.Equal(t, quota.Limit-2, available(t, l, quota))
-		require.NoError(t, l.CloseUntil(t.Context(), quota, time.Now().Add(time.Hour)))
-		_, err := l.Acquire(t.Context(), clerkorg.ReservationRequest{Quota: quota})
-		assert.InDelta(t, time.Hour, refusal(t, err).RetryAfter, float64(soon))
-	}
 }

@@ -1,6 +1,7 @@
 package redislimit
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"net"
@@ -12,6 +13,10 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 )
+
+// serverBinary is what the tests start: that in REDIS_SERVER, such as valkey-server, or
+// redis-server.
+func serverBinary() string { return cmp.Or(os.Getenv("REDIS_SERVER"), "redis-server") }
 
 // server is a redis-server of the tests' own, that keeps nothing on disk.
 type server struct {
@@ -33,8 +38,8 @@ func skip(t testing.TB, why string) {
 // newServer starts a redis-server on a free port of the loopback interface.
 func newServer(t testing.TB, args ...string) *server {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		skip(t, "there is no redis-server on the PATH")
+	if _, err := exec.LookPath(serverBinary()); err != nil {
+		skip(t, "there is no "+serverBinary()+" on the PATH")
 	}
 	s := &server{dir: t.TempDir(), args: args}
 	t.Cleanup(s.kill)
@@ -57,7 +62,7 @@ func (s *server) start(t testing.TB) bool {
 	_, port, err := net.SplitHostPort(s.addr)
 	require.NoError(t, err)
 	args := append([]string{"--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "no"}, s.args...)
-	s.cmd = exec.Command("redis-server", args...)
+	s.cmd = exec.Command(serverBinary(), args...)
 	require.NoError(t, s.cmd.Start())
 	ended := make(chan struct{})
 	go func(cmd *exec.Cmd) {

@@ -45,9 +45,9 @@ local turn = rest
 if rest >= 0 and place > ahead then
   turn = wait(reserve, place)
 end
-local front
+local front = 0
 if rest == 0 and turn ~= 0 and patience >= courtesy then
-  front = redis.call('ZRANGE', line, 0, 0, 'WITHSCORES')[2]
+  front = tonumber(redis.call('ZRANGE', line, 0, 0, 'WITHSCORES')[2])
   if text(front) ~= ARGV[13] then
     rest, code = courtesy, 2
   end
@@ -70,7 +70,7 @@ if rest ~= 0 then
     end
   end
   keep()
-  return {code, rest, tonumber(front or 0)}
+  return {code, rest, front}
 end
 
 if waiting then
