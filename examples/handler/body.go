@@ -31,15 +31,12 @@ func readPeople(w http.ResponseWriter, r *http.Request) ([]clerkorg.CreateInvita
 		return nil, &problem{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Detail: "send application/json"}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody)) // whole: what follows the JSON counts too
-	if tooLong, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, &problem{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large", Detail: fmt.Sprintf("send at most %d bytes", tooLong.Limit)}
-	}
 	var request invitationRequest
 	if err == nil {
 		request, err = decode(body)
 	}
 	if err != nil {
-		return nil, &problem{Status: http.StatusBadRequest, Code: "body_invalid", Detail: err.Error()}
+		return nil, bodyProblem(err)
 	}
 	if n := len(request.Invitations); n < 1 || n > clerkorg.MaxBulkInvitations {
 		return nil, &problem{Status: http.StatusUnprocessableEntity, Code: "invalid",
@@ -53,6 +50,14 @@ func readPeople(w http.ResponseWriter, r *http.Request) ([]clerkorg.CreateInvita
 		}
 	}
 	return people, nil
+}
+
+// bodyProblem is the answer to a body that cannot be read.
+func bodyProblem(err error) *problem {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return &problem{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large", Detail: fmt.Sprintf("send at most %d bytes", maxBody)}
+	}
+	return &problem{Status: http.StatusBadRequest, Code: "body_invalid", Detail: err.Error()}
 }
 
 // decode decodes a body that holds one JSON object with known fields.

@@ -14,19 +14,21 @@ import (
 
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/clerkorg/clerkorg-go/examples/internal/ops"
 )
 
 // demonstrate serves on a free port, makes requests to itself and prints them.
 func demonstrate(ctx context.Context, out io.Writer, b backend, organization string) (err error) {
 	numbers := sdkmetric.NewManualReader()
-	t := newTelemetry(nil, []sdkmetric.Option{sdkmetric.WithReader(numbers)})
+	t := ops.NewTelemetry(nil, []sdkmetric.Option{sdkmetric.WithReader(numbers)})
 	log := slog.New(slog.DiscardHandler)
 	handler, done, err := newHandler(b, t, log)
 	if err != nil {
 		return err
 	}
 	defer done()
-	defer t.shutdown(log)
+	defer t.Shutdown(log)
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err

@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -21,13 +23,20 @@ import (
 
 	"github.com/clerkorg/clerkorg-go"
 	"github.com/clerkorg/clerkorg-go/clerktest"
+	"github.com/clerkorg/clerkorg-go/examples/internal/ops"
 )
+
+func TestMain(m *testing.M) {
+	logging.Disable() // tests break connections on purpose
+	os.Exit(m.Run())
+}
 
 // fixture is the service before a Clerk in memory, with everything that it tells about
 // itself.
 type fixture struct {
 	clerk   *clerktest.Server
 	path    string // of the organization's invitations
+	token   string // that callers need
 	handler http.Handler
 	spans   *tracetest.InMemoryExporter
 	metrics *sdkmetric.ManualReader
@@ -60,8 +69,8 @@ func inBubble(t *testing.T, test func(t *testing.T, f *fixture), opts ...clerkte
 func (f *fixture) serve(t *testing.T, redisURL string) {
 	t.Helper()
 	f.metrics = sdkmetric.NewManualReader()
-	telemetry := newTelemetry([]sdktrace.TracerProviderOption{sdktrace.WithSyncer(f.spans)}, []sdkmetric.Option{sdkmetric.WithReader(f.metrics)})
-	b := backend{secretKey: f.clerk.SecretKey(), transport: f.clerk.Transport(), redisURL: redisURL}
+	telemetry := ops.NewTelemetry([]sdktrace.TracerProviderOption{sdktrace.WithSyncer(f.spans)}, []sdkmetric.Option{sdkmetric.WithReader(f.metrics)})
+	b := backend{secretKey: f.clerk.SecretKey(), transport: f.clerk.Transport(), redisURL: redisURL, token: f.token}
 	handler, done, err := newHandler(b, telemetry, slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	require.NoError(t, err)
 	t.Cleanup(done)

@@ -9,10 +9,15 @@
 //	  -d '{"invitations":[{"email_address":"ada@example.com"}]}'
 //
 // With CLERK_SECRET_KEY it invites for real, and with REDIS_URL it shares its quota
-// with every other replica. -telemetry prints OpenTelemetry's traces and metrics.
-//
-// Callers are not authenticated: newService says where that goes, and documents the
+// with every other replica. Callers are authenticated with HANDLER_TOKEN as a bearer
+// token, where it is set: authorize says what goes in its place. A request may carry an
+// Idempotency-Key, so that who sends it again gets the same answer. routes documents the
 // answers.
+//
+// GET /healthz tells whether the process lives, and GET /readyz whether it can work, and
+// what is left of the quotas. OpenTelemetry's traces and metrics go where its environment
+// variables say, such as OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_METRICS_EXPORTER=prometheus;
+// -telemetry prints them.
 package main
 
 import (
@@ -32,6 +37,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/clerkorg/clerkorg-go/clerktest"
+	"github.com/clerkorg/clerkorg-go/examples/internal/ops"
 )
 
 func main() {
@@ -51,6 +57,7 @@ func main() {
 type backend struct {
 	secretKey, baseURL string            // baseURL is empty for the default
 	redisURL           string            // empty: the quota is in this process
+	token              string            // of the callers; empty: all are trusted
 	transport          http.RoundTripper // nil: over the network
 }
 
@@ -62,7 +69,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	b := backend{secretKey: os.Getenv("CLERK_SECRET_KEY"), baseURL: os.Getenv("CLERK_API_URL"), redisURL: os.Getenv("REDIS_URL")}
+	b := backend{secretKey: os.Getenv("CLERK_SECRET_KEY"), baseURL: os.Getenv("CLERK_API_URL"), redisURL: os.Getenv("REDIS_URL"), token: os.Getenv("HANDLER_TOKEN")}
 	organization := ""
 	if *demo || b.secretKey == "" {
 		server := clerktest.NewServer()
@@ -78,20 +85,26 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if organization != "" {
 		log.Info("CLERK_SECRET_KEY is not set: this is a Clerk in memory", "organization", organization)
 	}
-	telemetry := newTelemetry(nil, nil)
+	if b.token == "" {
+		log.Warn("HANDLER_TOKEN is not set: callers are not authenticated")
+	}
+	var telemetry *ops.Telemetry
+	var err error
 	if *verbose {
-		var err error
-		if telemetry, err = printedTelemetry(out); err != nil {
-			return err
-		}
+		telemetry, err = ops.Printed(out)
+	} else {
+		telemetry, err = ops.FromEnvironment(ctx)
+	}
+	if err != nil {
+		return err
 	}
 	handler, done, err := newHandler(b, telemetry, log)
 	if err != nil {
-		telemetry.shutdown(log)
+		telemetry.Shutdown(log)
 		return err
 	}
 	defer done()
-	defer telemetry.shutdown(log) // before done: the last metrics ask for the quotas
+	defer telemetry.Shutdown(log) // before done: the last metrics ask for the quotas
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *address)
 	if err != nil {
 		return err

@@ -22,11 +22,13 @@ const (
 
 // service answers requests with the help of Clerk.
 type service struct {
-	client *clerkorg.Client
-	log    *slog.Logger
+	client    *clerkorg.Client
+	log       *slog.Logger
+	authorize authorize
+	answers   answers // to requests with an Idempotency-Key
 }
 
-// newService returns the routes.
+// routes returns the routes.
 //
 // POST /organizations/{id}/invitations invites at most ten people. Its answer is 200
 // with an outcome for each person, in the order of the request, when every person has
@@ -34,16 +36,15 @@ type service struct {
 // request) or rejected, with a reason. Any other answer is a [problem]; where people
 // had been decided before it occurred, it has their outcomes, and not_invited or
 // unknown for the others. The same request can be sent again: people who are
-// invited by then have the outcome already_invited.
+// invited by then have the outcome already_invited. With an Idempotency-Key it has the
+// very answer of the first, see once.
 //
-// A caller who reaches the routes can invite any address into any organization: put
-// authentication around the handler, and have it check that the caller is an
-// administrator of the organization in the path and may give the roles asked for.
-func newService(client *clerkorg.Client, log *slog.Logger) http.Handler {
-	s := &service{client: client, log: log}
+// A caller who reaches the route can invite any address into any organization: authorize
+// decides who does.
+func (s *service) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	const invitations = "/organizations/{id}/invitations"
-	mux.HandleFunc("POST "+invitations, s.invite)
+	mux.HandleFunc("POST "+invitations, s.authorized(s.once(s.invite)))
 	mux.HandleFunc(invitations, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", http.MethodPost)
 		s.fail(r.Context(), w, &problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: "use POST"})

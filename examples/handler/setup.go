@@ -2,16 +2,17 @@ package main
 
 import (
 	"cmp"
-	"errors"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
 	"github.com/clerkorg/clerkorg-go"
 	"github.com/clerkorg/clerkorg-go/clerkotel/redisotel"
+	"github.com/clerkorg/clerkorg-go/examples/internal/ops"
 	"github.com/clerkorg/clerkorg-go/redislimit"
 )
 
@@ -20,16 +21,8 @@ const callTimeout = 10 * time.Second
 
 // newHandler returns the handler, and done, which releases what it uses. Call done after
 // the telemetry has been shut down, whose last metrics ask for the quotas.
-func newHandler(b backend, t *telemetry, log *slog.Logger) (handler http.Handler, done func(), err error) {
-	client, done, err := newClient(b, t, log)
-	if err != nil {
-		return nil, nil, err
-	}
-	return t.incoming(newService(client, log)), done, nil
-}
-
-func newClient(b backend, t *telemetry, log *slog.Logger) (client *clerkorg.Client, done func(), err error) {
-	observer, err := t.observer()
+func newHandler(b backend, t *ops.Telemetry, log *slog.Logger) (handler http.Handler, done func(), err error) {
+	observer, err := t.Observer()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -43,22 +36,24 @@ func newClient(b backend, t *telemetry, log *slog.Logger) (client *clerkorg.Clie
 	if b.baseURL != "" {
 		opts = append(opts, clerkorg.WithBaseURL(b.baseURL))
 	}
+	s := &service{log: log, authorize: everyone, answers: &ownAnswers{}}
+	if b.token != "" {
+		s.authorize = bearer(b.token)
+	}
+	probes := &ops.Probes{Checks: map[string]func(context.Context) error{}, Log: log}
 	done = func() {}
 	if b.redisURL != "" {
-		given, err := redis.ParseURL(b.redisURL)
+		shared, err := ops.DialRedis(b.redisURL)
 		if err != nil {
-			return nil, nil, errors.New("REDIS_URL cannot be read") // it may hold a password
+			return nil, nil, err
 		}
-		given.ContextTimeoutEnabled = true // without it a Redis that hangs holds up requests
-		given.DialerRetries = 1            // or the limiter's time is over before the cause is known
-		shared := redis.NewClient(given)
 		done = func() { _ = shared.Close() }
 		limiter, err := redislimit.New(shared, redislimit.WithSecretKey(b.secretKey), redislimit.WithLogger(log))
 		if err != nil {
 			done()
 			return nil, nil, err
 		}
-		if _, err := redisotel.Watch(limiter, redisotel.WithMeterProvider(t.metrics)); err != nil {
+		if _, err := redisotel.Watch(limiter, redisotel.WithMeterProvider(t.Metrics)); err != nil {
 			done()
 			return nil, nil, err
 		}
@@ -67,17 +62,22 @@ func newClient(b backend, t *telemetry, log *slog.Logger) (client *clerkorg.Clie
 			_ = shared.Close()
 		}
 		opts = append(opts, clerkorg.WithRateLimiter(limiter))
+		s.answers = sharedAnswers{shared}
+		probes.Checks["redis"] = func(ctx context.Context) error { return shared.Ping(ctx).Err() }
 	}
-	client, err = clerkorg.NewClient(b.secretKey, opts...)
-	if err != nil {
+	if s.client, err = clerkorg.NewClient(b.secretKey, opts...); err != nil {
 		done()
 		return nil, nil, fmt.Errorf("set up the client: %w", err)
 	}
-	if _, err := observer.WatchQuotas(client, clerkorg.QuotaBulk, clerkorg.QuotaCreate, clerkorg.QuotaInstance); err != nil {
+	if _, err := observer.WatchQuotas(s.client, clerkorg.QuotaBulk, clerkorg.QuotaCreate, clerkorg.QuotaInstance); err != nil {
 		done()
 		return nil, nil, err
 	}
-	return client, done, nil
+	probes.Client = s.client
+	mux := s.routes()
+	probes.Register(mux)
+	return otelhttp.NewHandler(mux, "handler", otelhttp.WithTracerProvider(t.Traces), otelhttp.WithMeterProvider(t.Metrics),
+		otelhttp.WithFilter(func(r *http.Request) bool { return r.URL.Path != "/healthz" && r.URL.Path != "/readyz" })), done, nil
 }
 
 // newTransport keeps more idle connections to the one host than the two of

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/clerkorg/clerkorg-go"
 	"github.com/clerkorg/clerkorg-go/clerktest"
+	"github.com/clerkorg/clerkorg-go/examples/internal/ops"
 )
 
 // TestTellsNoAddress makes requests that end in every way, some with list calls whose
@@ -87,11 +89,12 @@ func TestNothingIsPropagated(t *testing.T) {
 		seen = req.Header
 		return clerk.Transport().RoundTrip(req)
 	})
-	client, done, err := newClient(backend{secretKey: clerk.SecretKey(), transport: transport}, newTelemetry(nil, nil), slog.New(slog.DiscardHandler))
+	handler, done, err := newHandler(backend{secretKey: clerk.SecretKey(), transport: transport}, ops.NewTelemetry(nil, nil), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	defer done()
-	_, err = client.Organizations.Get(t.Context(), clerk.OrganizationID())
-	require.NoError(t, err)
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, pathOf(clerk.OrganizationID()), strings.NewReader(bodyOf(guests(2)...)))
+	req.Header.Set("Content-Type", "application/json")
+	handler.ServeHTTP(httptest.NewRecorder(), req)
 	require.NotEmpty(t, seen)
 	for name := range seen {
 		assert.NotContains(t, []string{"traceparent", "tracestate", "baggage"}, strings.ToLower(name))
