@@ -1,15 +1,16 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/clerkorg/clerkorg-go"
+	"github.com/clerkorg/clerkorg-go/clerkotel/redisotel"
+	"github.com/clerkorg/clerkorg-go/examples/internal/ops"
 	"github.com/clerkorg/clerkorg-go/redislimit"
 )
 
@@ -24,32 +25,42 @@ func options(p pace) []clerkorg.Option {
 	}
 }
 
-// newClerk returns a client for CLERK_SECRET_KEY. With REDIS_URL set it shares the
-// quota with every other process that has the same key.
-func newClerk(p pace) (client *clerkorg.Client, done func(), err error) {
-	opts, done := options(p), func() {}
+// newClerk gives probes a client for CLERK_SECRET_KEY. With REDIS_URL set it shares the
+// quota with every other process that has the same key. Call done after the telemetry has
+// been shut down, whose last metrics ask for the quotas.
+func newClerk(p pace, t *ops.Telemetry, log *slog.Logger, probes *ops.Probes) (done func(), err error) {
+	observer, err := t.Observer()
+	if err != nil {
+		return nil, err
+	}
+	opts, done := append(options(p), clerkorg.WithObserver(observer)), func() {}
 	if url := os.Getenv("REDIS_URL"); url != "" {
-		given, err := redis.ParseURL(url)
+		shared, err := ops.DialRedis(url)
 		if err != nil {
-			return nil, nil, errors.New("REDIS_URL cannot be read") // it may hold a password
+			return nil, err
 		}
-		given.ContextTimeoutEnabled = true // without it a Redis that hangs holds up jobs
-		given.DialerRetries = 1            // or the limiter's time is over before the cause is known
-		shared := redis.NewClient(given)
-		limiter, err := redislimit.New(shared, redislimit.WithSecretKey(os.Getenv("CLERK_SECRET_KEY")))
+		limiter, err := redislimit.New(shared, redislimit.WithSecretKey(os.Getenv("CLERK_SECRET_KEY")), redislimit.WithLogger(log))
 		if err != nil {
 			_ = shared.Close()
-			return nil, nil, fmt.Errorf("a worker needs a key: %w", err)
+			return nil, fmt.Errorf("a worker needs a key: %w", err)
 		}
 		opts, done = append(opts, clerkorg.WithRateLimiter(limiter)), func() {
 			_ = limiter.Close() // tells Redis the last outcomes
 			_ = shared.Close()
 		}
+		if _, err := redisotel.Watch(limiter, redisotel.WithMeterProvider(t.Metrics)); err != nil {
+			done()
+			return nil, err
+		}
+		probes.Checks["redis"] = func(ctx context.Context) error { return shared.Ping(ctx).Err() }
 	}
-	client, err = clerkorg.NewClientFromEnv(opts...)
-	if err != nil {
+	if probes.Client, err = clerkorg.NewClientFromEnv(opts...); err != nil {
 		done()
-		return nil, nil, fmt.Errorf("a worker needs a key: %w", err)
+		return nil, fmt.Errorf("a worker needs a key: %w", err)
 	}
-	return client, done, nil
+	if _, err := observer.WatchQuotas(probes.Client, clerkorg.QuotaBulk, clerkorg.QuotaCreate, clerkorg.QuotaInstance); err != nil {
+		done()
+		return nil, err
+	}
+	return done, nil
 }

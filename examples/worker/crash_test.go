@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -88,6 +89,9 @@ func TestWorkerKilled(t *testing.T) {
 	eventually(t, "the jobs of the dead worker are due", func() bool {
 		return count(orphans+" AND attempted_at < now() - interval '"+short.rescueAfter.String()+"'") == dead
 	})
+	var told bytes.Buffer
+	require.NoError(t, report(t.Context(), jobs, &told, short))
+	assert.Regexp(t, fmt.Sprintf(`(?m)^dead worker \S+: %d jobs since \S+ \S+; another worker goes on`, dead), told.String())
 	_, err = pool.Exec(t.Context(), "DELETE FROM river_leader")
 	require.NoError(t, err)
 	second := startWorker(t, server, database)
@@ -100,7 +104,7 @@ func TestWorkerKilled(t *testing.T) {
 	assert.GreaterOrEqual(t, server.CallCount(clerktest.OpList), dead, "they were looked up")
 	assert.Zero(t, server.RateLimited())
 	var out bytes.Buffer
-	require.NoError(t, report(t.Context(), jobs, &out))
+	require.NoError(t, report(t.Context(), jobs, &out, short))
 	assert.Equal(t, "people: 60 invited\njobs: 6 completed\n", out.String())
 
 	require.NoError(t, second.Process.Signal(syscall.SIGTERM))

@@ -67,7 +67,7 @@ func demonstrate(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintln(out, "\nNot invited:")
-	if err := report(ctx, jobs, out); err != nil {
+	if err := report(ctx, jobs, out, hurried); err != nil {
 		return err
 	}
 	twice := 0

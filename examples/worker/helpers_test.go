@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -12,10 +13,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -35,6 +38,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	logging.Disable() // tests break connections on purpose
 	os.Exit(m.Run())
 }
 
@@ -73,6 +77,26 @@ func someone(name string, n int) []Person {
 		people[i] = Person{EmailAddress: fmt.Sprintf("%s-%02d@example.com", name, i), Role: clerkorg.RoleMember}
 	}
 	return people
+}
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// safeBuffer is a buffer for several goroutines.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }
 
 // bench works one job, run by run, in a database of its own.

@@ -9,14 +9,19 @@
 //	export CLERK_SECRET_KEY=sk_test_…
 //	go run ./examples/worker -enqueue people.csv -org org_…
 //	go run ./examples/worker -work      # until SIGTERM; on many machines with DATABASE_URL
-//	go run ./examples/worker -report    # the outcome of each person
+//	go run ./examples/worker -report    # the outcome of each person, and what does not go on
+//	go run ./examples/worker -retry all # what River has given up is worked again
 //
 // DATABASE_URL is a PostgreSQL; without it the jobs are in the SQLite file of
 // -sqlite. Workers on several machines share one quota: give them a REDIS_URL. Without
 // one they still invite each person once, but meet Clerk's 429s on the way. While Redis
 // is down, jobs wait.
 //
+// With -addr a worker answers GET /healthz and /readyz there. OpenTelemetry's traces and
+// metrics go where its environment variables say.
+//
 // The jobs of a worker that was killed stand still for two minutes at most: see pace.
+// README.md is about running it.
 package main
 
 import (
@@ -27,11 +32,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/clerkorg/clerkorg-go/examples/internal/ops"
 )
 
 func main() {
@@ -50,6 +58,8 @@ func main() {
 // command is what the flags and the environment ask for.
 type command struct {
 	demo, work, report bool
+	retry              string // dead letters: all, or their numbers
+	address            string // of the probes
 	people             string // a CSV file
 	organization       string
 	database           string // a PostgreSQL URL, or empty
@@ -63,7 +73,9 @@ func parse(args []string) (command, error) {
 	flags.StringVar(&c.people, "enqueue", "", "enqueue the people of a CSV `file`: address, and role or nothing")
 	flags.StringVar(&c.organization, "org", os.Getenv("CLERK_ORGANIZATION_ID"), "`id` of the organization; default $CLERK_ORGANIZATION_ID")
 	flags.BoolVar(&c.work, "work", false, "work jobs until SIGTERM")
-	flags.BoolVar(&c.report, "report", false, "print the outcome of each person")
+	flags.StringVar(&c.address, "addr", "", "with -work: `address` that serves /healthz and /readyz")
+	flags.BoolVar(&c.report, "report", false, "print the outcome of each person, and the jobs that do not go on")
+	flags.StringVar(&c.retry, "retry", "", "put back jobs that River has given up: all, or their `numbers`")
 	flags.StringVar(&c.sqlite, "sqlite", "worker.sqlite", "`file` that keeps the jobs where DATABASE_URL is not set")
 	if err := flags.Parse(args); err != nil {
 		return command{}, err
@@ -74,7 +86,7 @@ func parse(args []string) (command, error) {
 	case c.people != "" && c.organization == "":
 		return command{}, errors.New("which organization? Give -org org_… or set CLERK_ORGANIZATION_ID")
 	}
-	c.demo = c.demo || (c.people == "" && !c.work && !c.report)
+	c.demo = c.demo || (c.people == "" && !c.work && !c.report && c.retry == "")
 	return c, nil
 }
 
@@ -90,13 +102,20 @@ func run(ctx context.Context, args []string, out io.Writer, pace pace) error {
 
 	// River wants to know its workers to insert as well; to only enqueue needs no key.
 	invite := &inviter{pace: pace, log: log}
+	probes := &ops.Probes{Checks: map[string]func(context.Context) error{}, Log: log}
 	if c.work {
-		client, done, err := newClerk(pace)
+		telemetry, err := ops.FromEnvironment(ctx)
 		if err != nil {
 			return err
 		}
+		done, err := newClerk(pace, telemetry, log, probes)
+		if err != nil {
+			telemetry.Shutdown(log)
+			return err
+		}
 		defer done()
-		invite.client = client
+		defer telemetry.Shutdown(log) // before done: the last metrics ask for the quotas
+		invite.client = probes.Client
 	}
 	jobs, done, err := openQueue(ctx, cmp.Or(c.database, "sqlite:"+c.sqlite), pace.config(invite))
 	if err != nil {
@@ -109,7 +128,22 @@ func run(ctx context.Context, args []string, out io.Writer, pace pace) error {
 			return err
 		}
 	}
+	if c.retry != "" {
+		if err := retry(ctx, jobs, out, c.retry); err != nil {
+			return err
+		}
+	}
 	if c.work {
+		probes.Checks["database"] = jobs.Ping
+		if c.address != "" {
+			mux := http.NewServeMux()
+			probes.Register(mux)
+			where, err := ops.Serve(ctx, c.address, mux, log)
+			if err != nil {
+				return err
+			}
+			log.Info("probes", "url", "http://"+where)
+		}
 		log.Info("working", "stop", "with SIGTERM")
 		if err := work(ctx, jobs); err != nil {
 			return err
@@ -117,7 +151,7 @@ func run(ctx context.Context, args []string, out io.Writer, pace pace) error {
 		log.Info("stopped")
 	}
 	if c.report {
-		return report(context.WithoutCancel(ctx), jobs, out)
+		return report(context.WithoutCancel(ctx), jobs, out, pace)
 	}
 	return nil
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/clerkorg/clerkorg-go"
 	"github.com/clerkorg/clerkorg-go/clerktest"
+	"github.com/clerkorg/clerkorg-go/examples/internal/ops"
 )
 
 func TestNothingSet(t *testing.T) {
@@ -97,8 +100,10 @@ func TestSharedQuota(t *testing.T) {
 	t.Setenv("CLERK_API_URL", server.URL())
 	t.Setenv("REDIS_URL", "redis://"+miniredis.RunT(t).Addr())
 	for left := range 2 {
-		client, done, err := newClerk(production)
+		probes := &ops.Probes{Checks: map[string]func(context.Context) error{}}
+		done, err := newClerk(production, ops.NewTelemetry(nil, nil), slog.New(slog.DiscardHandler), probes)
 		require.NoError(t, err)
+		client := probes.Client
 		state, err := client.Quota(t.Context(), clerkorg.QuotaBulk)
 		require.NoError(t, err)
 		assert.Equal(t, 50-left, state.Available)

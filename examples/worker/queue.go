@@ -27,7 +27,19 @@ type queue interface {
 	Start(ctx context.Context) error
 	Stopped() <-chan struct{}
 	Subscribe(kinds ...river.EventKind) (<-chan *river.Event, func())
+	JobRetry(ctx context.Context, id int64) (*rivertype.JobRow, error)
+	Ping(ctx context.Context) error // the database
 }
+
+// pingable is a River client and its database.
+type pingable[TTx any] struct {
+	*river.Client[TTx]
+
+	ping func(context.Context) error
+}
+
+// Ping asks the database whether it answers.
+func (p pingable[TTx]) Ping(ctx context.Context) error { return p.ping(ctx) }
 
 // openQueue opens the database at address, "sqlite:" and a file or a PostgreSQL
 // URL, and brings River's tables in it up to date.
@@ -38,7 +50,7 @@ func openQueue(ctx context.Context, address string, config *river.Config) (jobs 
 		if err != nil {
 			return nil, nil, err
 		}
-		jobs, err = newQueue(ctx, riversqlite.New(db), config)
+		jobs, err = newQueue(ctx, riversqlite.New(db), db.PingContext, config)
 		done = func() { _ = db.Close() }
 		if err != nil {
 			done()
@@ -49,7 +61,7 @@ func openQueue(ctx context.Context, address string, config *river.Config) (jobs 
 	if err != nil {
 		return nil, nil, errors.New("DATABASE_URL cannot be read") // it may hold a password
 	}
-	if jobs, err = newQueue(ctx, riverpgxv5.New(pool), config); err != nil {
+	if jobs, err = newQueue(ctx, riverpgxv5.New(pool), pool.Ping, config); err != nil {
 		pool.Close()
 	}
 	return jobs, pool.Close, err
@@ -67,7 +79,7 @@ func openSQLite(file string) (*sql.DB, error) {
 	return db, nil
 }
 
-func newQueue[TTx any](ctx context.Context, driver riverdriver.Driver[TTx], config *river.Config) (queue, error) {
+func newQueue[TTx any](ctx context.Context, driver riverdriver.Driver[TTx], ping func(context.Context) error, config *river.Config) (queue, error) {
 	if err := migrate(ctx, driver, config.Logger); err != nil {
 		return nil, err
 	}
@@ -75,7 +87,7 @@ func newQueue[TTx any](ctx context.Context, driver riverdriver.Driver[TTx], conf
 	if err != nil {
 		return nil, fmt.Errorf("set up the job queue: %w", err)
 	}
-	return client, nil
+	return pingable[TTx]{client, ping}, nil
 }
 
 // migrate makes River's tables. Where many workers start at once, do it once,

@@ -2,17 +2,11 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
-	"slices"
-	"text/tabwriter"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/rivertype"
 
 	"github.com/clerkorg/clerkorg-go"
 )
@@ -82,58 +76,4 @@ func (r *record) counts() map[clerkorg.InviteOutcome]int {
 		counts[p.Outcome]++
 	}
 	return counts
-}
-
-// report prints the outcome of each person who was not invited, and counts all.
-func report(ctx context.Context, jobs queue, out io.Writer) error {
-	total, states := map[clerkorg.InviteOutcome]int{}, map[rivertype.JobState]int{}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	params := river.NewJobListParams().Kinds(InviteBatch{}.Kind()).OrderBy(river.JobListOrderByID, river.SortOrderAsc).First(500)
-	for {
-		page, err := jobs.JobList(ctx, params)
-		if err != nil {
-			return fmt.Errorf("list the jobs: %w", err)
-		}
-		for _, row := range page.Jobs {
-			job := &river.Job[InviteBatch]{JobRow: row}
-			if err := json.Unmarshal(row.EncodedArgs, &job.Args); err != nil {
-				return fmt.Errorf("job %d cannot be read", row.ID)
-			}
-			states[row.State]++
-			r := recall(job)
-			for o, n := range r.counts() {
-				total[o] += n
-			}
-			for _, p := range r.People {
-				if p.Outcome != clerkorg.OutcomeInvited && p.Outcome != "" {
-					fmt.Fprintf(table, "  %s\t%s\t%s%s\n", p.EmailAddress, p.Outcome, p.Code, p.Invalid)
-				}
-			}
-		}
-		if page.LastCursor == nil || len(page.Jobs) < 500 {
-			break
-		}
-		params = params.After(page.LastCursor)
-	}
-	_ = table.Flush()
-	printCounts(out, "people", total)
-	printCounts(out, "jobs", states)
-	return nil
-}
-
-func printCounts[K ~string](out io.Writer, what string, counts map[K]int) {
-	names := make([]K, 0, len(counts))
-	for name := range counts {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	fmt.Fprintf(out, "%s:", what)
-	for _, name := range names {
-		label := string(name)
-		if label == "" {
-			label = "waiting"
-		}
-		fmt.Fprintf(out, " %d %s", counts[name], label)
-	}
-	fmt.Fprintln(out)
 }
