@@ -36,7 +36,8 @@
 //
 // The waiters of a quota within a process are served in order, those with a
 // smaller reserve first. Only the first of them asks Redis: when the token comes
-// back that Redis told it of, and every 10 s. Redis keeps the line of all processes in
+// back that Redis told it of, and every 10 s, or less often while many are ahead of it in
+// other processes. Redis keeps the line of all processes in
 // the same order, and holds a free token for its first waiter for 100 ms, for those
 // that ask meanwhile: then a waiter whose process has died or gives up is passed over.
 // Tokens that come back one by one are so served in the order of arrival, give or take a

@@ -170,8 +170,8 @@ func (l *Limiter) ask(ctx context.Context, w *waiter, ahead int) (clerkorg.Reser
 	return token, 0, nil
 }
 
-// lookAgain is how long a waiter trusts what Redis told it. Waiters of other processes
-// and a Redis that has lost its memory are noticed then.
+// lookAgain is how long the first waiter of all trusts what Redis told it. Waiters of other
+// processes and a Redis that has lost its memory are noticed then.
 const lookAgain = 10 * time.Second
 
 // wait stands in the line until it is served, or cannot be in time. Only the first
@@ -196,7 +196,7 @@ func (l *Limiter) wait(ctx context.Context, w *waiter, wait time.Duration) (cler
 			continue
 		}
 		if ahead == 0 {
-			patience = min(patience, l.lookAgain, wait+rand.N(l.jitter)) //nolint:gosec // It has to differ, not to be secret.
+			patience = min(patience, w.trust(l.lookAgain), wait+rand.N(l.jitter)) //nolint:gosec // It has to differ, not to be secret.
 		}
 		timer.Reset(patience)
 		select {

@@ -139,9 +139,14 @@ func (l *Limiter) take(ctx context.Context, w *waiter, id string, ahead int) (wa
 			l.noteLoss(w.line, losses)
 			continue
 		}
-		w.front = 0
-		if reply[0] == 2 && len(reply) > 4 {
-			w.front = reply[4]
+		w.front, w.place = 0, 0
+		if len(reply) > 4 {
+			switch reply[0] {
+			case 2:
+				w.front = reply[4]
+			case 0:
+				w.place = reply[4]
+			}
 		}
 		switch {
 		case reply[0] == 1:

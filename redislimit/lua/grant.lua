@@ -6,8 +6,8 @@
 -- ARGV[12] how much longer it would; ARGV[13] whom it has let go first, or empty; then
 -- what settle takes: news that Redis has not been told yet.
 --
--- Returns {1, tokens left}, {0, how long to wait}, {2, how long to let others go first,
--- whom}, or {-1, 0} where Redis has lost its memory: then nothing is taken.
+-- Returns {1, tokens left}, {0, how long to wait, how many are ahead}, {2, how long to let
+-- others go first, whom}, or {-1, 0} where Redis has lost its memory: then nothing is taken.
 
 local token, waiter, patience = ARGV[6], ARGV[10], tonumber(ARGV[12])
 local reserve, ahead = tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -16,8 +16,8 @@ local reserve, ahead = tonumber(ARGV[7]), tonumber(ARGV[8])
 -- who do not are dead, or gone, or know of no free token, and are passed over.
 local courtesy = 100000
 
--- How long after the next token a waiter asks again where others are ahead of it. They
--- may be gone.
+-- How long after the next token a waiter asks again for each of those who are ahead of
+-- it. They may be gone.
 local doubt = 1000000
 
 load()
@@ -66,11 +66,11 @@ if rest ~= 0 then
       new_state = true
     end
     if code == 0 then
-      rest = math.min(math.max(rest, turn), rest + doubt)
+      rest = math.min(math.max(rest, turn), rest + place * doubt)
     end
   end
   keep()
-  return {code, rest, front}
+  return {code, rest, code == 2 and front or place}
 end
 
 if waiting then

@@ -6,7 +6,7 @@
 -- follow, and then those of the second.
 --
 -- Returns the replies, one after the other, zeros for one that was not asked for, and
--- whom to let go first.
+-- third number of the first.
 local split = ARGV[1] + 1
 local function from(list, first, last)
   local part = {}
